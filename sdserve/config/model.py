@@ -1,0 +1,51 @@
+"""The effective configuration of one instance: a frozen value, built by `config`, used by all above it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sdserve.core.fleet.options import FleetOptions
+from sdserve.core.gateway.options import AppOptions, WorkerOptions
+from sdserve.core.http.options import HttpOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """One `[listen:NAME]` section."""
+
+    name: str
+    """Under socket activation the descriptor's FileDescriptorName= in LISTEN_FDNAMES."""
+    addresses: tuple[str, ...] = ()
+    """`HOST:PORT`, `[V6]:PORT` or `unix:/path`; bound by sdserve itself when it is not socket-activated."""
+    backlog: int = 2048
+    mode: int = 0o660
+    """File mode of a unix socket that sdserve binds itself."""
+
+
+DEFAULT_LISTENER = Listener(name="http", addresses=("127.0.0.1:8000",))
+"""What sdserve binds when nothing is configured and systemd passes no socket."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogOptions:
+    """The `[log]` section."""
+
+    level: str = "info"
+    """`debug`, `info`, `warning` or `error`."""
+    access: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """Everything a user may set, checked, with all units converted."""
+
+    name: str
+    """The instance's name: of the INI file, or `sdserve` for an ad hoc run."""
+    app: AppOptions
+    listen: tuple[Listener, ...]
+    """Empty: every descriptor that systemd passes, under its own name; without one `DEFAULT_LISTENER`."""
+    fleet: FleetOptions
+    workers: WorkerOptions
+    http: HttpOptions
+    log: LogOptions
+    environment: dict[str, str] = field(default_factory=dict)

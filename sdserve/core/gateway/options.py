@@ -1,0 +1,31 @@
+"""What a user may set about the application, as one frozen value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppOptions:
+    """The `[app]` section, as it was configured (symbolic links not yet resolved)."""
+
+    application: str = ""
+    """`module:attribute`, or `module:factory()`."""
+    directory: str = ""
+    """Working directory and first entry of the import path; empty: where sdserve was started."""
+    venv: str = ""
+    interface: str = "auto"
+    """`auto`, `wsgi` or `asgi`."""
+    preload: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerOptions:
+    """What a worker process needs of the `[workers]` section. Times in seconds."""
+
+    threads: int = 1
+    """1 calls a WSGI application on the loop's own thread; more use a pool of that size."""
+    loop: str = "uvloop"
+    """`uvloop` or `asyncio`."""
+    drain_timeout: float = 30.0
+    """How long requests in flight may take to finish once a worker drains."""

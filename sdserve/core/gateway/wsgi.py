@@ -1,0 +1,94 @@
+"""What a request means to a WSGI application, and what its answer means to us: PEP 3333."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from sdserve.core.http.request import Field, Request
+from sdserve.errors import LocalProtocolError
+
+_VARIABLES: dict[bytes, str] = {b"content-type": "CONTENT_TYPE", b"content-length": "CONTENT_LENGTH"}
+"""Field name -> environ key, "" for one that is dropped; one dictionary per process, never more than ..."""
+_MOST_VARIABLES = 1024
+_LONGEST_NAME = 64
+
+_STATUS = re.compile(r"[2-9][0-9][0-9](?: [\t -~\x80-\xff]*)?")
+_STATUS_LINES: dict[str, bytes] = {}
+_MOST_STATUS_LINES = 256
+
+
+def _learn_variable(name: bytes) -> str:
+    # A name with `_` would be taken for the one with `-`, so a client could forge what a proxy sets. The body has
+    # been decoded when the application sees it, so the coding it came in is not told.
+    dropped = b"_" in name or name == b"transfer-encoding"
+    variable = "" if dropped else "HTTP_" + name.decode("ascii").upper().replace("-", "_")
+    if len(_VARIABLES) < _MOST_VARIABLES and len(name) <= _LONGEST_NAME:
+        _VARIABLES[name] = variable
+    return variable
+
+
+def make_environ(request: Request, standing: dict[str, Any], body_size: int) -> dict[str, Any]:
+    """Return a new environ for `request`.
+
+    Args:
+        request: the head.
+        standing: what all requests of the connection have in common; copied.
+        body_size: bytes of the complete body.
+    """
+    environ = standing.copy()
+    environ["REQUEST_METHOD"] = request.method
+    path = request.path
+    # PEP 3333: native strings that hold bytes, latin-1 decoded.
+    environ["PATH_INFO"] = (unquote_to_bytes(path) if b"%" in path else path).decode("latin-1")
+    environ["QUERY_STRING"] = request.query.decode("ascii")
+    environ["SERVER_PROTOCOL"] = "HTTP/1.1" if request.minor else "HTTP/1.0"
+    variables = _VARIABLES
+    for name, value in request.fields:
+        variable = variables.get(name)
+        if variable is None:
+            variable = _learn_variable(name)
+        if not variable:
+            continue
+        text = value.decode("latin-1")
+        if variable in environ:
+            # RFC 9110 section 5.3; cookies join with a semicolon (RFC 9113 section 8.2.3).
+            text = environ[variable] + ("; " if variable == "HTTP_COOKIE" else ", ") + text
+        environ[variable] = text
+    if request.length:
+        environ["CONTENT_LENGTH"] = str(body_size)
+    return environ
+
+
+def status_line(status: str) -> bytes:
+    """Return the status line without its CRLF for what the application gave as `status`.
+
+    Raises:
+        LocalProtocolError: not three digits, a space and a reason.
+    """
+    line = _STATUS_LINES.get(status)
+    if line is None:
+        if not isinstance(status, str) or _STATUS.fullmatch(status) is None:
+            raise LocalProtocolError(f"the application sent a bad status: {status!r}")
+        line = b"HTTP/1.1 " + status.encode("latin-1")
+        if len(status) == 3:
+            line += b" "
+        if len(_STATUS_LINES) < _MOST_STATUS_LINES:
+            _STATUS_LINES[status] = line
+    return line
+
+
+def encode_fields(headers: Iterable[tuple[str, str]]) -> list[Field]:
+    """Return the application's headers as bytes.
+
+    Raises:
+        LocalProtocolError: not pairs of native strings in latin-1.
+    """
+    try:
+        return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    except (AttributeError, TypeError, ValueError) as error:
+        raise LocalProtocolError(
+            f"the application sent headers that are not latin-1 strings: {error}"
+        ) from error

@@ -1,0 +1,47 @@
+"""A request's head after all rules have been applied: what both parsers produce and everybody above reads."""
+
+from __future__ import annotations
+
+CHUNKED = -1
+"""`Request.length` of a body in chunks."""
+
+Field = tuple[bytes, bytes]
+"""A field: its name in lower case, its value without surrounding white space."""
+
+
+class Request:
+    """One request head.
+
+    A plain slotted class, because one is made per request. `method` and `target` are as received; `path` is the
+    target's path, still percent-encoded, and `query` what follows the first `?`. `fields` keep their order and
+    duplicates (RFC 9110 section 5.3); in absolute-form `host` has been replaced by the target's authority.
+    `length` is the body's: 0 for none, `CHUNKED`, or the Content-Length. `keep_alive` says that the client lets
+    the connection persist, `expects_continue` that it waits for 100 (Continue) before it sends the body.
+    """
+
+    __slots__ = (
+        "expects_continue",
+        "fields",
+        "keep_alive",
+        "length",
+        "method",
+        "minor",
+        "path",
+        "query",
+        "target",
+        "upgrade",
+    )
+
+    def __init__(self, method: str, target: bytes, minor: int, fields: list[Field]) -> None:
+        self.method = method
+        self.target = target
+        self.minor = minor
+        self.fields = fields
+        self.path, _, self.query = target.partition(b"?")
+        self.length = 0
+        self.keep_alive = minor == 1
+        self.expects_continue = False
+        self.upgrade = b""
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method} {self.target!r} HTTP/1.{self.minor} length={self.length}>"

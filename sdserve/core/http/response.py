@@ -1,0 +1,126 @@
+"""Response heads as bytes, and the rules for the fields an application may send.
+
+Laws: a field's name is checked once and then remembered; a whole head is checked for CR, LF and NUL in one
+pass, so nothing an application puts into a status, a name or a value can start a line of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from http import HTTPStatus
+
+from sdserve.core.http.grammar import CONTENT_LENGTH, CONTROLS, TOKEN
+from sdserve.core.http.request import Field
+from sdserve.errors import LocalProtocolError
+
+_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}".encode() for status in HTTPStatus}
+
+PLAIN, CONTENT_LENGTH_FIELD, CONNECTION, DATE, SERVER, DROPPED = range(6)
+"""What a name means to us."""
+
+_KINDS = {
+    b"content-length": CONTENT_LENGTH_FIELD,
+    b"connection": CONNECTION,
+    b"date": DATE,
+    b"server": SERVER,
+    # The server's own business (RFC 9110 section 7.6.1; the ASGI specification says to ignore it).
+    b"transfer-encoding": DROPPED,
+    b"keep-alive": DROPPED,
+}
+
+_NAMES: dict[bytes, tuple[bytes, int]] = {}
+"""Name as the application wrote it -> (b"name: ", kind); one dictionary per process, never more than ..."""
+_MOST_NAMES = 1024
+_LONGEST_NAME = 64
+
+
+def _learn(name: bytes) -> tuple[bytes, int]:
+    if TOKEN.fullmatch(name) is None:
+        raise LocalProtocolError(f"the application sent a field name that is not a token: {name!r}")
+    entry = (name + b": ", _KINDS.get(name.lower(), PLAIN))
+    if len(_NAMES) < _MOST_NAMES and len(name) <= _LONGEST_NAME:
+        _NAMES[name] = entry
+    return entry
+
+
+def status_line(status: int) -> bytes:
+    """Return the status line without its CRLF, with the standard reason phrase or none.
+
+    Raises:
+        LocalProtocolError: not a final status (RFC 9110 section 15).
+    """
+    if not 200 <= status <= 999:
+        raise LocalProtocolError(f"the application sent {status}, which is not a final status")
+    return _STATUS_LINES.get(status) or b"HTTP/1.1 %d " % status
+
+
+Standing = tuple[bytes, bytes, bytes, bytes]
+"""Our own Date and Server lines, each with a CRLF before it: both, without Date, without Server, neither."""
+
+
+def make_standing(date: str, server: str) -> Standing:
+    """Return the lines that every response carries unless the application sent its own.
+
+    Args:
+        date: an IMF-fixdate (RFC 9110 section 5.6.7).
+        server: empty for no Server field.
+    """
+    date_line = f"\r\ndate: {date}".encode("ascii")
+    server_line = f"\r\nserver: {server}".encode("latin-1") if server else b""
+    return date_line + server_line, server_line, date_line, b""
+
+
+class Head:
+    """What the fields of a response say, and the lines made of them."""
+
+    __slots__ = ("close", "length", "lines", "own")
+
+    def __init__(self, status: bytes, fields: Iterable[Field]) -> None:
+        """Check and encode.
+
+        Args:
+            status: the status line without its CRLF.
+            fields: name and value each; names in any case.
+
+        Raises:
+            LocalProtocolError: a value, a name or the status would break the head, or the lengths conflict.
+        """
+        self.lines = lines = [status]
+        self.length: int | None = None
+        self.close = False
+        self.own = 0
+        names = _NAMES
+        for name, value in fields:
+            prefix, kind = names.get(name) or _learn(name)
+            if kind == PLAIN or self._keeps(kind, value):
+                lines.append(prefix + value)
+
+    def _keeps(self, kind: int, value: bytes) -> bool:
+        """Note a field of ours; False if the line is not to be sent as it is."""
+        if kind == CONTENT_LENGTH_FIELD:
+            if CONTENT_LENGTH.fullmatch(value) is None or self.length not in (None, int(value)):
+                raise LocalProtocolError(f"the application sent a bad Content-Length: {value!r}")
+            repeated = self.length is not None
+            self.length = int(value)
+            return not repeated
+        if kind == CONNECTION:
+            self.close = self.close or b"close" in value.lower()
+            return False
+        if kind == DATE:
+            self.own |= 1
+        elif kind == SERVER:
+            self.own |= 2
+        return kind != DROPPED
+
+    def encode(self, standing: Standing) -> bytes:
+        """Return the head with the empty line that ends it."""
+        lines = self.lines
+        block = b"\r\n".join(lines)
+        ends = len(lines) - 1
+        if (
+            block.count(b"\n") != ends
+            or block.count(b"\r") != ends
+            or len(block.translate(None, CONTROLS)) != len(block)
+        ):
+            raise LocalProtocolError("the application sent a control character in a header or in the status")
+        return block + standing[self.own] + b"\r\n\r\n"

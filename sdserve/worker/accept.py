@@ -1,0 +1,74 @@
+"""Accepting connections from a listener that all workers share.
+
+The kernel's listener is never closed or shut down here: what stands in its backlog belongs to every worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+from collections.abc import Callable
+
+log = logging.getLogger("sdserve.accept")
+
+_PAUSE = 0.1
+"""Seconds without accepting after the system had no descriptor or memory for one more connection."""
+_SAY_EVERY = 60.0
+_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+
+class Acceptor:
+    """Hands each new connection of one listener to `adopt`."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        listener: socket.socket,
+        adopt: Callable[[socket.socket], None],
+    ) -> None:
+        """Borrow `listener`, which is non-blocking; `adopt` takes over the connected sockets."""
+        self._loop = loop
+        self._listener = listener
+        self._adopt = adopt
+        self._tcp = listener.family in (socket.AF_INET, socket.AF_INET6)
+        self._paused: asyncio.TimerHandle | None = None
+        self._said = float("-inf")
+
+    def start(self) -> None:
+        """Begin to accept."""
+        self._paused = None
+        self._loop.add_reader(self._listener.fileno(), self._accept)
+
+    def stop(self) -> None:
+        """Accept no more."""
+        if self._paused is not None:
+            self._paused.cancel()
+        self._loop.remove_reader(self._listener.fileno())
+
+    def _accept(self) -> None:
+        # One a turn: whoever else is woken gets the next one, so connections spread over the workers.
+        try:
+            connected, _ = self._listener.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            if error.errno not in _EXHAUSTED:
+                raise
+            self._pause(error)
+            return
+        connected.setblocking(False)
+        if self._tcp:
+            # An inherited listener does not bring it: 44 ms a request otherwise (Nagle with delayed ACK).
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._adopt(connected)
+
+    def _pause(self, error: OSError) -> None:
+        """Wait a little instead of spinning, and say so once a minute."""
+        self._loop.remove_reader(self._listener.fileno())
+        self._paused = self._loop.call_later(_PAUSE, self.start)
+        now = self._loop.time()
+        if now - self._said >= _SAY_EVERY:
+            self._said = now
+            log.error("cannot accept connections for now: %s; see LimitNOFILE=", error.strerror)

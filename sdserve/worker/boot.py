@@ -1,0 +1,100 @@
+"""A worker's life from the fork to its exit status."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import traceback
+from typing import Any
+
+from sdserve.config.model import Configuration
+from sdserve.core.gateway.interface import ASGI, detect_interface
+from sdserve.core.wire.messages import BootFailed, Draining, Ready
+from sdserve.errors import EXIT_BOOT, EXIT_OK, BootError
+from sdserve.host import logs
+from sdserve.host.importer import import_application
+from sdserve.host.worker_context import WorkerContext
+from sdserve.worker.access import AccessLog
+from sdserve.worker.asgi import AsgiGateway
+from sdserve.worker.channel import Channel
+from sdserve.worker.exchange import Gateway
+from sdserve.worker.server import Server
+from sdserve.worker.wsgi import WsgiGateway
+
+log = logging.getLogger("sdserve.worker")
+
+
+def worker_main(context: WorkerContext, configuration: Configuration) -> int:
+    """Import the application if it was not preloaded, serve until told to drain, return the exit status."""
+    logs.configure(configuration.log.level, slot=context.slot)
+    os.environ["SDSERVE_SLOT"] = str(context.slot)
+    context.row.begin(generation=context.generation, serial=context.serial, slot=context.slot)
+    channel = Channel(context.channel)
+    loop = new_event_loop(configuration.workers.loop)
+    asyncio.set_event_loop(loop)
+    try:
+        application = context.application
+        if application is None:
+            application = import_application(configuration.app.application)
+        return loop.run_until_complete(_serve(context, configuration, channel, application))
+    except BootError as error:
+        _report_failure(context, channel, error)
+        return EXIT_BOOT
+    finally:
+        loop.close()
+
+
+def new_event_loop(kind: str) -> asyncio.AbstractEventLoop:
+    """Return a new loop: `uvloop`'s, or the standard library's for `asyncio`."""
+    if kind == "uvloop":
+        import uvloop  # only where it is chosen: it is native code, and the choice is the way around its bugs
+
+        return uvloop.new_event_loop()
+    return asyncio.new_event_loop()
+
+
+async def _serve(
+    context: WorkerContext, configuration: Configuration, channel: Channel, application: Any
+) -> int:
+    loop = asyncio.get_running_loop()
+    gateway = _make_gateway(application, configuration, loop)
+    server = Server(
+        loop=loop,
+        gateway=gateway,
+        http=configuration.http,
+        workers=configuration.workers,
+        row=context.row,
+        access=AccessLog() if configuration.log.access else None,
+    )
+    identity = {"generation": context.generation, "serial": context.serial}
+
+    def asked_by_signal() -> None:
+        channel.send(Draining(**identity))
+        server.drain()
+
+    await gateway.start()
+    loop.add_signal_handler(signal.SIGTERM, asked_by_signal)
+    server.start([listener for _, listener in context.listeners])
+    channel.listen(loop, server.drain)
+    channel.send(Ready(**identity, interface=gateway.interface))
+    await server.wait_drained()
+    await loop.shutdown_asyncgens()
+    return EXIT_OK
+
+
+def _make_gateway(application: Any, configuration: Configuration, loop: asyncio.AbstractEventLoop) -> Gateway:
+    if detect_interface(application, configuration.app.interface) == ASGI:
+        return AsgiGateway(application, loop)
+    return WsgiGateway(application, loop, configuration.workers.threads, configuration.http.body_memory)
+
+
+def _report_failure(context: WorkerContext, channel: Channel, error: BootError) -> None:
+    """Tell the supervisor, and put the application's own traceback, if it has one, into the log."""
+    cause = error.__cause__
+    text = "".join(traceback.format_exception(cause)) if cause is not None else ""
+    log.error("the application does not start: %s", error, exc_info=cause)
+    channel.send(
+        BootFailed(generation=context.generation, serial=context.serial, reason=str(error), traceback=text)
+    )

@@ -1,0 +1,48 @@
+"""What a connection and the code that answers its requests have to do with each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from sdserve.core.http.request import Request
+
+if TYPE_CHECKING:
+    from sdserve.worker.http import HttpProtocol
+
+
+class Exchange(Protocol):
+    """One request and its response. All methods are called on the loop's thread."""
+
+    def body_received(self, data: bytes) -> None:
+        """A piece of the request's body, not empty."""
+
+    def body_ended(self) -> None:
+        """The body is complete. Not called for a request whose `length` is 0."""
+
+    def writable(self) -> None:
+        """The socket takes bytes again after `HttpProtocol.write_paused` was true."""
+
+    def client_left(self) -> None:
+        """The client will send no more; it may still read."""
+
+    def disconnected(self) -> None:
+        """The connection is gone, or no longer usable; nothing that is sent will arrive."""
+
+
+class Gateway(Protocol):
+    """Makes exchanges: one gateway a worker, for its interface."""
+
+    interface: str
+
+    def begin(self, protocol: HttpProtocol, request: Request) -> Exchange:
+        """Start to answer `request`: complete if its `length` is 0, else its body follows."""
+
+    async def start(self) -> None:
+        """Start the application up; BootError if it fails."""
+
+    async def stop(self, timeout: float) -> None:
+        """Shut the application down, within `timeout` seconds."""
+
+    @property
+    def busy(self) -> int:
+        """How many calls into the application have not returned."""

@@ -1,0 +1,84 @@
+"""The ASGI lifespan: https://asgi.readthedocs.io/en/stable/specs/lifespan.html"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from sdserve.errors import BootError
+
+log = logging.getLogger("sdserve.lifespan")
+
+
+class Lifespan:
+    """Tells the application that it starts and that it ends, in one task that lives as long as the worker."""
+
+    def __init__(self, application: Any, loop: asyncio.AbstractEventLoop) -> None:
+        self._application = application
+        self._loop = loop
+        self._orders: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+        self._answer: asyncio.Future[dict[str, Any]]
+        self._task: asyncio.Task[None] | None = None
+        self._asked = False
+        self._state: dict[str, Any] = {}
+
+    async def start(self) -> dict[str, Any] | None:
+        """Start the application up; return the state it left, None if it has no lifespan.
+
+        An application that raises before it has received anything does not know the protocol, and that is
+        fine. One that raises later has failed.
+
+        Raises:
+            BootError: the start-up failed, with the application's exception as its cause if it raised one.
+        """
+        self._answer = self._loop.create_future()
+        self._orders.put_nowait({"type": "lifespan.startup"})
+        self._task = task = self._loop.create_task(self._run())
+        await asyncio.wait([task, self._answer], return_when=asyncio.FIRST_COMPLETED)
+        if self._answer.done():
+            answer = self._answer.result()
+            if answer["type"] == "lifespan.startup.complete":
+                return self._state
+            raise BootError(
+                f"the application's start-up failed: {answer.get('message', '') or 'no reason given'}"
+            )
+        error = task.exception()
+        self._task = None
+        if error is not None and self._asked:
+            raise BootError(f"the application's start-up raised {type(error).__name__}: {error}") from error
+        log.debug("the application has no lifespan", exc_info=error)
+        return None
+
+    async def _run(self) -> None:
+        scope = {
+            "type": "lifespan",
+            "asgi": {"version": "3.0", "spec_version": "2.0"},
+            "state": self._state,
+        }
+        await self._application(scope, self._receive, self._send)
+
+    async def _receive(self) -> dict[str, str]:
+        self._asked = True
+        return await self._orders.get()
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        if not self._answer.done():
+            self._answer.set_result(message)
+
+    async def stop(self, timeout: float) -> None:
+        """Shut the application down; what goes wrong is logged, for there is nobody else left to tell."""
+        task = self._task
+        if task is None:
+            return
+        self._answer = self._loop.create_future()
+        self._orders.put_nowait({"type": "lifespan.shutdown"})
+        await asyncio.wait([task, self._answer], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        if not self._answer.done() and not task.done():
+            log.error("the application's shutdown took longer than the drain time-out; leaving it")
+        elif self._answer.done() and self._answer.result()["type"] == "lifespan.shutdown.failed":
+            log.error("the application's shutdown failed: %s", self._answer.result().get("message", ""))
+        if not task.done():
+            await asyncio.wait({task}, timeout=1.0)
+        if task.done() and not task.cancelled() and task.exception() is not None:
+            log.error("the application's shutdown raised", exc_info=task.exception())
