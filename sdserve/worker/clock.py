@@ -1,4 +1,4 @@
-"""The worker's coarse clock: read by everything that needs no better, so the hot path never asks for the time."""
+"""The worker's coarse clock: good enough for deadlines, and the hot path never asks for the time."""
 
 from __future__ import annotations
 

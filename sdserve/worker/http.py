@@ -16,7 +16,7 @@ from sdserve.core.http.connection import Connection
 from sdserve.core.http.request import Field, Request
 from sdserve.core.http.response import status_line
 from sdserve.errors import RemoteProtocolError
-from sdserve.host.scoreboard import ERRORS, IN_FLIGHT, REQUESTS
+from sdserve.host.scoreboard import ERRORS, IN_FLIGHT
 from sdserve.worker.clock import TICK
 from sdserve.worker.exchange import Exchange
 
@@ -120,7 +120,7 @@ class HttpProtocol(asyncio.Protocol):
         self.exchange = None
         self.connection.abandon()
         if exchange is not None:
-            self._server.row.words[IN_FLIGHT] -= 1
+            self._server.in_flight -= 1
             exchange.disconnected()
         self._server.closed(self)
 
@@ -157,7 +157,8 @@ class HttpProtocol(asyncio.Protocol):
 
     def _begin(self, request: Request) -> None:
         server = self._server
-        server.row.words[IN_FLIGHT] += 1
+        server.in_flight += 1
+        server.row.words[IN_FLIGHT] = server.in_flight
         if self.access is not None:
             self.access.request_began(request)
         self.exchange = _PENDING
@@ -176,7 +177,7 @@ class HttpProtocol(asyncio.Protocol):
         exchange = self.exchange
         if exchange is not None:
             self.exchange = None
-            self._server.row.words[IN_FLIGHT] -= 1
+            self._server.in_flight -= 1
             exchange.disconnected()
 
     # For exchanges
@@ -238,9 +239,9 @@ class HttpProtocol(asyncio.Protocol):
 
     def _exchange_ended(self) -> None:
         self.exchange = None
-        words = self._server.row.words
-        words[REQUESTS] += 1
-        words[IN_FLIGHT] -= 1
+        server = self._server
+        server.requests += 1
+        server.in_flight -= 1
         connection = self.connection
         if connection.complaint:
             log.error("%s", connection.complaint)

@@ -35,7 +35,8 @@ class Lifespan:
         self._answer = self._loop.create_future()
         self._orders.put_nowait({"type": "lifespan.startup"})
         self._task = task = self._loop.create_task(self._run())
-        await asyncio.wait([task, self._answer], return_when=asyncio.FIRST_COMPLETED)
+        both: tuple[asyncio.Future[Any], ...] = (task, self._answer)
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         if self._answer.done():
             answer = self._answer.result()
             if answer["type"] == "lifespan.startup.complete":
@@ -73,7 +74,8 @@ class Lifespan:
             return
         self._answer = self._loop.create_future()
         self._orders.put_nowait({"type": "lifespan.shutdown"})
-        await asyncio.wait([task, self._answer], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        both: tuple[asyncio.Future[Any], ...] = (task, self._answer)
+        await asyncio.wait(both, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         if not self._answer.done() and not task.done():
             log.error("the application's shutdown took longer than the drain time-out; leaving it")
         elif self._answer.done() and self._answer.result()["type"] == "lifespan.shutdown.failed":

@@ -1,7 +1,7 @@
 """A worker at work: its listeners, its connections, its tick, and its end.
 
 The end, in this order: accept no more (the kernel's listener stays, and so does its backlog), close what
-is idle, finish what is in flight, shut the application down. What has not finished by `drain_timeout` is cut off.
+is idle, finish what is in flight, shut the application down. `drain_timeout` cuts off what has not finished.
 """
 
 from __future__ import annotations
@@ -47,6 +47,10 @@ class Server:
         self.access = access
         self.clock = Clock(http.server_header)
         self._drain_timeout = workers.drain_timeout
+        self.in_flight = 0
+        self.requests = 0
+        """Both are counted here and put into the row at each tick; `in_flight` also when a request begins, so
+        that the row is right should the loop never turn again."""
         self._protocols: set[HttpProtocol] = set()
         self._adoptions: set[asyncio.Task[None]] = set()
         self._acceptors: list[Acceptor] = []
@@ -94,7 +98,10 @@ class Server:
 
     def _tick(self) -> None:
         self.clock.tick()
-        self.row.words[scoreboard.HEARTBEAT_NS] = time.monotonic_ns()
+        words = self.row.words
+        words[scoreboard.HEARTBEAT_NS] = time.monotonic_ns()
+        words[scoreboard.REQUESTS] = self.requests
+        words[scoreboard.IN_FLIGHT] = self.in_flight
         now = self.clock.now
         for protocol in list(self._protocols):
             protocol.tick(now)

@@ -21,8 +21,8 @@ _MOST_STATUS_LINES = 256
 
 
 def _learn_variable(name: bytes) -> str:
-    # A name with `_` would be taken for the one with `-`, so a client could forge what a proxy sets. The body has
-    # been decoded when the application sees it, so the coding it came in is not told.
+    # A name with `_` would be taken for the one with `-`, so a client could forge what a proxy sets. The body
+    # has been decoded when the application sees it, so the coding it came in is not told.
     dropped = b"_" in name or name == b"transfer-encoding"
     variable = "" if dropped else "HTTP_" + name.decode("ascii").upper().replace("-", "_")
     if len(_VARIABLES) < _MOST_VARIABLES and len(name) <= _LONGEST_NAME:

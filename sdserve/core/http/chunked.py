@@ -13,7 +13,7 @@ from sdserve.core.http.rules import check_body_size, check_field_name, check_hea
 from sdserve.errors import RemoteProtocolError
 
 _LONGEST_SIZE_LINE = 256
-"""Bytes of one chunk-size line with its extensions; sixteen of them are what a whole body may spend on those."""
+"""Bytes of one chunk-size line with its extensions; a whole body may spend sixteen times that on those."""
 _MOST_EXTENSION_BYTES = 16 * _LONGEST_SIZE_LINE
 
 _SIZE, _DATA, _DATA_END, _TRAILER, _END = range(5)

@@ -82,7 +82,7 @@ class Connection:
         self.response_started = False
         self.response_complete = False
         self.must_close = False
-        """True once the connection may not be used again; the shell closes it when what is written is gone."""
+        """True once the connection may not be used again; the shell closes it when all is written."""
         self.deadline = now + options.head_timeout
         """When `timed_out` is due; infinite while the application has its turn."""
 
@@ -110,7 +110,7 @@ class Connection:
 
     @property
     def all_read(self) -> bool:
-        """True if no byte of the client's is known to be unread: then the connection may be closed at once."""
+        """True if no byte of the client's is known to be unread: the connection may be closed at once."""
         return self._state == _CLOSED and self._clean and not self._parser.input.data
 
     def receive_data(self, data: bytes, now: float) -> None:
@@ -209,7 +209,7 @@ class Connection:
     # Bytes out
 
     def send_continue(self) -> bytes:
-        """Return the bytes of 100 (Continue), b"" if the client does not wait for it (RFC 9110 section 10.1.1)."""
+        """Return 100 (Continue), b"" if the client does not wait for it (RFC 9110 section 10.1.1)."""
         request = self.request
         if request is None or not request.expects_continue or self.response_started:
             return b""
@@ -272,8 +272,8 @@ class Connection:
     def send_data(self, body: bytes, more: bool, now: float) -> bytes:
         """Return the bytes that carry `body`; without `more` the response is complete.
 
-        What is longer than the Content-Length is cut; after less than that the connection is not used again. Both
-        are told in `complaint`.
+        What is longer than the Content-Length is cut; after less than that the connection is not used again.
+        Both are told in `complaint`.
         """
         if self._head_only:
             data = b""
@@ -349,14 +349,15 @@ class Connection:
     # Time
 
     def drain(self) -> bool:
-        """Finish the current exchange, then close; True if there is none and the connection may go at once."""
+        """Finish the current exchange, then close; True if there is none and it may go at once."""
         self._draining = True
         return self._state == _IDLE or self._state == _CLOSED
 
     def timed_out(self) -> int:
         """The deadline has passed: return the status to answer with `send_error`, 0 to close without a word.
 
-        Silence between two requests is no error; a request that was begun deserves its 408 (RFC 9110 section 15.5.9).
+        Silence between two requests is no error; a request that was begun deserves its 408
+        (RFC 9110 section 15.5.9).
         """
         begun = self._state in (_HEAD, _BODY) and not self.response_started
         self.abandon()

@@ -20,7 +20,7 @@ class HeadBuffer:
         self._options = options
         self._scanned = 0
         self.data: bytes | bytearray = b""
-        """Most of the time the very object that the socket gave; a bytearray only while a head dribbles in."""
+        """Mostly the very object that the socket gave; a bytearray only while a head dribbles in."""
 
     def receive_data(self, data: bytes) -> None:
         if not self.data:

@@ -6,7 +6,7 @@ two ways is refused: what one server reads as a body another reads as the next r
 
 from __future__ import annotations
 
-from sdserve.core.http.grammar import CONTENT_LENGTH, CONTROLS, HOST, TARGET_ILLEGAL, TOKEN, VERSION
+from sdserve.core.http.grammar import CONTENT_LENGTH, CONTROLS, HOST, TARGET_CHARACTERS, TOKEN, VERSION
 from sdserve.core.http.options import HttpOptions
 from sdserve.core.http.request import CHUNKED, Field, Request
 from sdserve.errors import RemoteProtocolError
@@ -21,20 +21,16 @@ _METHODS = {
 
 def method_name(raw: bytes) -> str:
     """Return the method; RFC 9110 section 9.1: a case-sensitive token, whose meaning is the application's."""
-    name = _METHODS.get(raw)
-    if name is None:
-        if TOKEN.fullmatch(raw) is None:
-            raise RemoteProtocolError("the method is not a token")
-        name = raw.decode("ascii")
-        if name == "CONNECT":
-            raise RemoteProtocolError("CONNECT is for proxies", 501)
+    if TOKEN.fullmatch(raw) is None:
+        raise RemoteProtocolError("the method is not a token")
+    name = raw.decode("ascii")
+    if name == "CONNECT":
+        raise RemoteProtocolError("CONNECT is for proxies", 501)
     return name
 
 
 def minor_version(raw: bytes) -> int:
     """Return 0 or 1; RFC 9112 section 2.3. A higher minor version of 1 is answered as 1.1."""
-    if raw == b"HTTP/1.1":
-        return 1
     match = VERSION.fullmatch(raw)
     if match is None:
         raise RemoteProtocolError("the version is not HTTP/DIGIT.DIGIT")
@@ -44,18 +40,16 @@ def minor_version(raw: bytes) -> int:
 
 
 def check_head(head: bytes, line_ends: int) -> None:
-    """Refuse NUL and other controls, bare CR and bare LF anywhere in `head` (RFC 9110 section 5.5, 9112 section 2.2).
+    """Refuse NUL and other controls, bare CR and bare LF anywhere in `head`.
 
-    `line_ends` is how many CRLF `head` has: as many CR and LF must be there, and no more.
+    RFC 9110 section 5.5, 9112 section 2.2. `line_ends` is how many CRLF `head` has.
     """
-    if head.count(b"\n") != line_ends or head.count(b"\r") != line_ends:
-        raise RemoteProtocolError("a line ends in a bare CR or LF")
-    if len(head.translate(None, CONTROLS)) != len(head):
-        raise RemoteProtocolError("a control character in the head")
+    if len(head) - len(head.translate(None, CONTROLS)) != 2 * line_ends:
+        raise RemoteProtocolError("a bare CR or LF, or another control character, in the head")
 
 
 def check_head_limits(lines: list[bytes], size: int, options: HttpOptions) -> None:
-    """Refuse a head of `size` bytes whose `lines`, the request line first, are more or longer than allowed."""
+    """Refuse a head of `size` bytes whose `lines`, the request line first, are too many or too long."""
     if len(lines[0]) > options.max_request_line:
         raise RemoteProtocolError("the request line is larger than http.max_request_line", 414)
     if len(lines) - 1 > options.max_fields:
@@ -68,7 +62,7 @@ def check_head_limits(lines: list[bytes], size: int, options: HttpOptions) -> No
 
 
 def check_field_name(name: bytes) -> bytes:
-    """Return `name` in lower case; RFC 9112 section 5.1: a token, so no space before the colon and no fold."""
+    """Return `name` in lower case; RFC 9112 section 5.1: a token, so no space before the colon."""
     if TOKEN.fullmatch(name) is None:
         if name[:1] in (b" ", b"\t"):
             raise RemoteProtocolError("a folded field line")  # RFC 9112 section 5.2
@@ -90,13 +84,20 @@ def make_request(
     Raises:
         RemoteProtocolError: the status it carries is the answer.
     """
-    parts = request_line.split(b" ")
-    if len(parts) != 3:
-        raise RemoteProtocolError("the request line does not have three parts")  # RFC 9112 section 3
-    method, target, version = parts
-    request = Request(method_name(method), target, minor_version(version), fields)
-    if TARGET_ILLEGAL.search(target) is not None:
+    try:
+        method, target, version = request_line.split(b" ")
+    except ValueError:
+        raise RemoteProtocolError(
+            "the request line does not have three parts"
+        ) from None  # RFC 9112 section 3
+    if target.translate(None, TARGET_CHARACTERS):
         raise RemoteProtocolError("a character that no request target may have")
+    request = Request(
+        _METHODS.get(method) or method_name(method),
+        target,
+        1 if version == b"HTTP/1.1" else minor_version(version),
+        fields,
+    )
     apply_fields(request, special, options)
     if target[:1] != b"/":
         _apply_target(request)
@@ -126,42 +127,58 @@ def _apply_target(request: Request) -> None:
     request.fields.insert(0, (b"host", authority))
 
 
+_HOSTS: set[bytes] = set()
+"""Values of Host that have passed; one set per process, never more than ..."""
+_MOST_HOSTS = 256
+_LONGEST_HOST = 256
+
+
+def _check_host(value: bytes) -> None:
+    """RFC 9112 section 3.2."""
+    if HOST.fullmatch(value) is None:
+        raise RemoteProtocolError("Host is not valid")
+    if len(_HOSTS) < _MOST_HOSTS and len(value) <= _LONGEST_HOST:
+        _HOSTS.add(value)
+
+
 def apply_fields(request: Request, special: list[Field], options: HttpOptions) -> None:
     """Set length, persistence and expectation from the fields that decide them."""
     hosts = 0
-    lengths: list[bytes] = []
-    codings: list[bytes] = []
-    connection: list[bytes] = []
+    lengths: list[bytes] | None = None
+    codings: list[bytes] | None = None
+    connection: list[bytes] | None = None
     for name, value in special:
         if name == b"host":
             hosts += 1
-            if hosts > 1 or HOST.fullmatch(value) is None:
-                raise RemoteProtocolError("Host is given twice or is not valid")  # RFC 9112 section 3.2
+            if value not in _HOSTS:
+                _check_host(value)
         elif name == b"connection":
-            connection += value.lower().split(b",")
+            connection = (connection or []) + value.lower().split(b",")
         elif name == b"content-length":
-            lengths += value.split(b",")
+            lengths = (lengths or []) + value.split(b",")
         elif name == b"transfer-encoding":
-            codings += value.lower().split(b",")
+            codings = (codings or []) + value.lower().split(b",")
         elif name == b"expect":
             _apply_expect(request, value)
         else:
             request.upgrade = value
-    if hosts == 0 and request.minor == 1:
-        raise RemoteProtocolError("Host is missing")  # RFC 9112 section 3.2
-    if codings:
+    if hosts != 1 and (hosts or request.minor):
+        raise RemoteProtocolError("Host is missing or given twice")  # RFC 9112 section 3.2
+    if codings is not None:
         _apply_codings(request, codings, lengths)
-    elif lengths:
+    elif lengths is not None:
         _apply_lengths(request, lengths, options)
-    if connection:
+    if connection is not None:
         _apply_connection(request, connection)
+    elif request.upgrade:
+        request.upgrade = b""  # RFC 9110 section 7.8: Upgrade counts only if Connection names it
 
 
-def _apply_codings(request: Request, codings: list[bytes], lengths: list[bytes]) -> None:
+def _apply_codings(request: Request, codings: list[bytes], lengths: list[bytes] | None) -> None:
     """RFC 9112 section 6.1 and 6.3; refuse where the text allows to guess."""
     if request.minor == 0:
         raise RemoteProtocolError("Transfer-Encoding in HTTP/1.0")
-    if lengths:
+    if lengths is not None:
         raise RemoteProtocolError("both Transfer-Encoding and Content-Length")
     names = [coding.strip(b" \t") for coding in codings]
     if names != [b"chunked"]:
@@ -195,7 +212,7 @@ def _apply_connection(request: Request, options: list[bytes]) -> None:
     elif b"keep-alive" in names:
         request.keep_alive = True
     if b"upgrade" not in names:
-        request.upgrade = b""  # RFC 9110 section 7.8: Upgrade counts only if Connection names it
+        request.upgrade = b""
 
 
 def _apply_expect(request: Request, value: bytes) -> None:

@@ -34,8 +34,7 @@ def parse_head(head: bytes, options: HttpOptions) -> Request:
     names = _NAMES
     fields: list[Field] = []
     special: list[Field] = []
-    request_line = lines[0]
-    del lines[0]
+    request_line = lines.pop(0)
     for line in lines:
         name, colon, value = line.partition(b":")
         if not colon:
