@@ -50,6 +50,7 @@ class Connection:
         "_clean",
         "_draining",
         "_head_only",
+        "_input",
         "_options",
         "_parser",
         "_received",
@@ -67,6 +68,7 @@ class Connection:
     def __init__(self, options: HttpOptions, now: float) -> None:
         self._options = options
         self._parser = make_parser(options)
+        self._input = self._parser.input
         self._state = _IDLE
         self._draining = False
         self._received = 0
@@ -91,17 +93,17 @@ class Connection:
     @property
     def unused(self) -> bytes:
         """Bytes received that no request has used yet."""
-        return bytes(self._parser.input.data)
+        return bytes(self._input.data)
 
     @property
     def idle(self) -> bool:
         """True between two requests, with no byte of the next one here."""
-        return self._state == _IDLE and not self._parser.input.data
+        return self._state == _IDLE and not self._input.data
 
     @property
     def pipelined(self) -> bool:
         """True if bytes are here that `next_event` may turn into more once the current exchange has ended."""
-        return bool(self._parser.input.data)
+        return bool(self._input.data)
 
     @property
     def answering(self) -> bool:
@@ -111,19 +113,19 @@ class Connection:
     @property
     def all_read(self) -> bool:
         """True if no byte of the client's is known to be unread: the connection may be closed at once."""
-        return self._state == _CLOSED and self._clean and not self._parser.input.data
+        return self._state == _CLOSED and self._clean and not self._input.data
 
     def receive_data(self, data: bytes, now: float) -> None:
         """Take bytes from the socket; then ask `next_event`."""
         state = self._state
         if state == _CLOSED:
             return
-        self._parser.input.receive_data(data)
+        self._input.receive_data(data)
         if state == _IDLE:
             # Absolute: the bytes that follow do not move it (slowloris).
             self._state = _HEAD
             self.deadline = now + self._options.head_timeout
-        elif state == _BODY or state == _DISCARD:
+        elif state in (_BODY, _DISCARD):
             self.deadline = now + self._options.body_timeout
 
     def next_event(self, now: float) -> Request | bytes | None:
@@ -151,8 +153,8 @@ class Connection:
             self.deadline = inf
             raise
         if request is None:
-            if not self._parser.input.data:
-                self._wait_for_request(now)  # only empty lines came
+            if not self._input.data:
+                self._end_exchange(now)  # only empty lines came
             return None
         self.request = request
         self.requests += 1
@@ -216,7 +218,7 @@ class Connection:
         request.expects_continue = False
         # It needs none if its body is already here.
         return (
-            CONTINUE if self._state == _BODY and not self._received and not self._parser.input.data else b""
+            CONTINUE if self._state == _BODY and not self._received and not self._input.data else b""
         )
 
     def send_response(
@@ -314,15 +316,12 @@ class Connection:
             self._state = _CLOSED
             self._clean = True
             self.deadline = inf
-        elif self._parser.input.data:
+        elif self._input.data:
             self._state = _HEAD
             self.deadline = now + self._options.head_timeout
         else:
-            self._wait_for_request(now)
-
-    def _wait_for_request(self, now: float) -> None:
-        self._state = _IDLE
-        self.deadline = now + self._options.keepalive_timeout
+            self._state = _IDLE
+            self.deadline = now + self._options.keepalive_timeout
 
     def send_error(self, status: int, standing: Standing) -> bytes:
         """Return a whole error response, or b"" if a response has begun; the connection must then be closed.

@@ -14,9 +14,9 @@ from sdserve.core.http.strict import StrictParser
 class Parser(Protocol):
     """Bytes to requests and bodies.
 
-    Feed `input.receive_data`, then ask `next_request` until it answers; then `next_body` until it is b"", which
-    a request whose `length` is 0 may skip; then `next_request` again. Both return None if more bytes are
-    needed. After a RemoteProtocolError nothing may be asked any more.
+    Feed `input.receive_data`, then ask `next_request` until it answers; then `next_body` until it is b"",
+    which a request whose `length` is 0 may skip; then `next_request` again. Both return None if more bytes
+    are needed. After a RemoteProtocolError nothing may be asked any more.
     """
 
     input: HeadBuffer

@@ -12,9 +12,9 @@ Field = tuple[bytes, bytes]
 class Request:
     """One request head.
 
-    A plain slotted class, because one is made per request. `method` and `target` are as received; `path` is
-    the target's path, still percent-encoded, and `query` what follows the first `?`. `fields` keep their order
-    and duplicates (RFC 9110 section 5.3); in absolute-form `host` has been replaced by the target's authority.
+    A plain slotted class, because one is made per request. `method` and `target` are as received; `path`
+    is the target's path, still percent-encoded, and `query` what follows the first `?`. `fields` keep their
+    order and duplicates (RFC 9110 section 5.3); in absolute-form the target's authority has replaced `host`.
     `length` is the body's: 0 for none, `CHUNKED`, or the Content-Length. `keep_alive` says that the client
     lets the connection persist, `expects_continue` that it waits for 100 (Continue) to send the body.
     """
