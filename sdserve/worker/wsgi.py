@@ -40,7 +40,8 @@ class WsgiGateway:
         self.application = application
         self.loop = loop
         self.body_memory = body_memory
-        self.busy = 0
+        self.calls: set[WsgiExchange] = set()
+        """Calls of the application that have not returned; a set, as adding and discarding are atomic."""
         self.pool = ThreadPool(threads) if threads > 1 else None
         self._standing: dict[str, Any] = {
             "SCRIPT_NAME": "",
@@ -53,6 +54,10 @@ class WsgiGateway:
             "wsgi.file_wrapper": FileWrapper,
             "wsgi.input_terminated": True,
         }
+
+    @property
+    def busy(self) -> int:
+        return len(self.calls)
 
     async def start(self) -> None:
         """WSGI has no start-up: importing the application was it."""
@@ -217,7 +222,7 @@ class InlineExchange(WsgiExchange):
         self._context = copy_context()
 
     def body_ended(self) -> None:
-        self._gateway.busy += 1
+        self._gateway.calls.add(self)
         self._context.run(self._call)
 
     def _call(self) -> None:
@@ -262,7 +267,7 @@ class InlineExchange(WsgiExchange):
     def _end(self) -> None:
         self._iterator = None
         self._close_result()
-        self._gateway.busy -= 1
+        self._gateway.calls.discard(self)
 
     def _fail(self) -> None:
         self._log_failure()
@@ -296,20 +301,25 @@ class _ClientGoneError(Exception):
 
 
 class PooledExchange(WsgiExchange):
-    """The application runs in a thread of the pool."""
+    """The application runs in a thread of the pool.
 
-    __slots__ = ("_ahead", "_owed")
+    The thread talks to the loop as seldom as it can: waking the loop costs more than most applications do.
+    """
+
+    __slots__ = ("_ahead", "_owed", "_posted")
 
     def __init__(self, gateway: WsgiGateway, protocol: HttpProtocol, request: Request) -> None:
         super().__init__(gateway, protocol, request)
         self._ahead = threading.Semaphore(_AHEAD)
         self._owed = 0
         """Parts given to the socket while it was full: the thread gets its permits back when it is not."""
+        self._posted = 0
+        """Bytes of the body that the thread has handed over."""
 
     def body_ended(self) -> None:
         gateway = self._gateway
         assert gateway.pool is not None
-        gateway.busy += 1
+        gateway.calls.add(self)
         gateway.pool.submit(self._work)
 
     # On the thread
@@ -318,32 +328,35 @@ class PooledExchange(WsgiExchange):
         copy_context().run(self._call)
 
     def _call(self) -> None:
-        failed = False
         try:
-            if self._gone:
-                return
-            self._result = result = self._gateway.application(self._environ(), self.start_response)
-            self._produce(result)
+            if not self._gone:
+                self._result = result = self._gateway.application(self._environ(), self.start_response)
+                self._produce(result)
         except _ClientGoneError:
             pass
         except Exception:
             self._log_failure()
-            failed = True
+            self._gateway.loop.call_soon_threadsafe(self._failed)
         finally:
             self._close_result()
-            self._gateway.loop.call_soon_threadsafe(self._returned, failed)
+            self._gateway.calls.discard(self)
 
     def _produce(self, result: Iterable[bytes]) -> None:
-        if isinstance(result, (list, tuple)) and len(result) == 1:
-            self._check_started()
-            self._post(result[0], more=False)
-            return
+        alone = type(result) is list and len(result) == 1
+        ended = False
         for part in result:
-            if part:
-                self._check_started()
+            if not part:
+                continue
+            self._check_started()
+            # The part that fills the Content-Length ends the response: no message of its own for the end.
+            ended = alone or self._posted + len(part) == _content_length(self._fields)
+            if ended:
+                self._post(part, more=False)
+            else:
                 self._put(part, more=True)
-        self._check_started()
-        self._post(b"", more=False)
+        if not ended:
+            self._check_started()
+            self._post(b"", more=False)
 
     def _put(self, body: bytes, more: bool) -> None:
         self._ahead.acquire()
@@ -352,6 +365,7 @@ class PooledExchange(WsgiExchange):
     def _post(self, body: bytes, more: bool) -> None:
         if self._gone:
             raise _ClientGoneError
+        self._posted += len(body)
         self._gateway.loop.call_soon_threadsafe(self._deliver, body, more)
 
     # On the loop
@@ -383,14 +397,21 @@ class PooledExchange(WsgiExchange):
         self._gone = True
         self._ahead.release(_AHEAD)
 
-    def _returned(self, failed: bool) -> None:
-        self._gateway.busy -= 1
-        if failed and not self._gone:
+    def _failed(self) -> None:
+        if not self._gone:
             self._gone = True
             self._protocol.fail()
 
     def disconnected(self) -> None:
         self._stop()
+
+
+def _content_length(fields: list[Field]) -> int | None:
+    """Return the Content-Length that the application promised, None if it promised none."""
+    for name, value in fields:
+        if name.lower() == b"content-length" and value.isdigit():
+            return int(value)
+    return None
 
 
 class _NoBody:
