@@ -16,7 +16,7 @@ log = logging.getLogger("sdserve.accept")
 _PAUSE = 0.1
 """Seconds without accepting after the system had no descriptor or memory for one more connection."""
 _SAY_EVERY = 60.0
-_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+_TOO_MANY_OPEN = {errno.EMFILE, errno.ENFILE}
 
 
 class Acceptor:
@@ -54,8 +54,7 @@ class Acceptor:
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return
         except OSError as error:
-            if error.errno not in _EXHAUSTED:
-                raise
+            # EMFILE and its like, and whatever else would come again at once.
             self._pause(error)
             return
         connected.setblocking(False)
@@ -71,4 +70,5 @@ class Acceptor:
         now = self._loop.time()
         if now - self._said >= _SAY_EVERY:
             self._said = now
-            log.error("cannot accept connections for now: %s; see LimitNOFILE=", error.strerror)
+            hint = "; raise LimitNOFILE=" if error.errno in _TOO_MANY_OPEN else ""
+            log.error("cannot accept connections for now: %s%s", error.strerror, hint)

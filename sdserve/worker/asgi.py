@@ -101,7 +101,11 @@ class AsgiExchange:
         scope = http_scope(self._request, protocol.client, protocol.local, gateway.state)
         try:
             await gateway.application(scope, self.receive, self.send)
-        except Exception as error:
+        except asyncio.CancelledError as error:
+            self._failed(error)
+            raise
+        except BaseException as error:
+            # SystemExit too: nothing an application raises ends a worker.
             self._failed(error)
         else:
             if not self._over:
@@ -109,24 +113,18 @@ class AsgiExchange:
         finally:
             gateway.tasks.discard(self.task)
 
-    def _failed(self, error: Exception | None) -> None:
-        if self._left or self._over:
-            # Nobody waits for an answer: an exception is the application's usual way out.
-            log.log(
-                logging.ERROR if self._over and not self._left else logging.DEBUG,
-                "the application raised",
-                exc_info=error,
-            )
-            return
-        request = self._request
-        if error is None:
-            log.error(
-                "%s %s: the application returned without a complete response", request.method, request.path
-            )
-        else:
-            log.error("%s %s: the application raised", request.method, request.path, exc_info=error)
-        self._over = True
-        self._protocol.fail()
+    def _failed(self, error: BaseException | None) -> None:
+        """The call ended with `error`, or, if that is None, without a complete response."""
+        where = f"{self._request.method} {self._request.path.decode('ascii')}"
+        # Once the client has left, an exception is the application's usual way out.
+        level = logging.DEBUG if self._left else logging.ERROR
+        if error is not None:
+            log.log(level, "%s: the application raised", where, exc_info=error)
+        elif not self._over:
+            log.log(level, "%s: the application returned without a complete response", where)
+        if not self._over:
+            self._over = True
+            self._protocol.fail()
 
     async def receive(self) -> dict[str, Any]:
         """The application's `receive`."""

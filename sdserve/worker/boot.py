@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
 import os
 import signal
+import sys
 import traceback
 from typing import Any
 
@@ -30,6 +32,9 @@ def worker_main(context: WorkerContext, configuration: Configuration) -> int:
     """Import the application if it was not preloaded, serve until told to drain, return the exit status."""
     logs.configure(configuration.log.level, slot=context.slot)
     os.environ["SDSERVE_SLOT"] = str(context.slot)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # What an application prints belongs into the log when it is printed, also where that is no terminal.
+        sys.stdout.reconfigure(line_buffering=True)
     context.row.begin(generation=context.generation, serial=context.serial, slot=context.slot)
     channel = Channel(context.channel)
     loop = new_event_loop(configuration.workers.loop)

@@ -272,7 +272,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def drain(self) -> None:
         """Finish the request that is being answered, then close; close at once if there is none."""
-        if self.connection.drain():
+        if self.connection.drain(self._server.clock.now):
             self._close(linger=False)
 
     def abort(self) -> None:

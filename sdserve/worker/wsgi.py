@@ -235,7 +235,7 @@ class InlineExchange(WsgiExchange):
                 return
             self._iterator = iter(result)
             self._drive()
-        except Exception:
+        except BaseException:  # SystemExit too: nothing an application raises ends a worker
             self._fail()
 
     def _finish_with(self, body: bytes) -> None:
@@ -284,7 +284,7 @@ class InlineExchange(WsgiExchange):
     def _resume(self) -> None:
         try:
             self._drive()
-        except Exception:
+        except BaseException:
             self._fail()
 
     def disconnected(self) -> None:
@@ -334,7 +334,7 @@ class PooledExchange(WsgiExchange):
                 self._produce(result)
         except _ClientGoneError:
             pass
-        except Exception:
+        except BaseException:  # SystemExit too: nothing an application raises ends a thread
             self._log_failure()
             self._gateway.loop.call_soon_threadsafe(self._failed)
         finally:

@@ -38,6 +38,9 @@ body that nobody wants; nothing any more."""
 _LARGEST_DISCARD = 64 * 1024
 """A body that the application did not read: up to this many bytes are thrown away to keep the connection."""
 
+_FIRST_REQUEST = 1.0
+"""Seconds that a new connection has for its first request once we drain."""
+
 _UNKNOWN = -1
 """The length of a response that the application did not tell: chunks, or the end of the connection."""
 
@@ -217,9 +220,7 @@ class Connection:
             return b""
         request.expects_continue = False
         # It needs none if its body is already here.
-        return (
-            CONTINUE if self._state == _BODY and not self._received and not self._input.data else b""
-        )
+        return CONTINUE if self._state == _BODY and not self._received and not self._input.data else b""
 
     def send_response(
         self, status: bytes, fields: Iterable[Field], body: bytes, more: bool, standing: Standing, now: float
@@ -347,10 +348,14 @@ class Connection:
 
     # Time
 
-    def drain(self) -> bool:
+    def drain(self, now: float) -> bool:
         """Finish the current exchange, then close; True if there is none and it may go at once."""
         self._draining = True
-        return self._state == _IDLE or self._state == _CLOSED
+        if self._state == _IDLE and not self.requests:
+            # Just accepted: its first request is on its way and has nowhere else to go.
+            self.deadline = min(self.deadline, now + _FIRST_REQUEST)
+            return False
+        return self._state in (_IDLE, _CLOSED)
 
     def timed_out(self) -> int:
         """The deadline has passed: return the status to answer with `send_error`, 0 to close without a word.
