@@ -50,12 +50,10 @@ class AsgiGateway:
             await asyncio.wait(set(self.tasks), timeout=timeout)
         await self._lifespan.stop(timeout)
 
-    def begin(self, protocol: HttpProtocol, request: Request) -> AsgiExchange:
-        exchange = AsgiExchange(self, protocol, request)
-        task = self.loop.create_task(exchange.run())
+    def begin(self, protocol: HttpProtocol, request: Request) -> None:
+        protocol.exchange = exchange = AsgiExchange(self, protocol, request)
+        exchange.task = task = self.loop.create_task(exchange.run())
         self.tasks.add(task)
-        exchange.task = task
-        return exchange
 
 
 class AsgiExchange:
@@ -65,6 +63,7 @@ class AsgiExchange:
         "_body",
         "_body_complete",
         "_buffered",
+        "_end_told",
         "_fields",
         "_gateway",
         "_left",
@@ -84,6 +83,7 @@ class AsgiExchange:
         self._body: deque[bytes] | None = None
         self._buffered = 0
         self._body_complete = request.length == 0
+        self._end_told = False
         self._left = False
         self._over = False
         self._started = False
@@ -129,16 +129,17 @@ class AsgiExchange:
     async def receive(self) -> dict[str, Any]:
         """The application's `receive`."""
         while True:
-            if self._over or (self._left and not self._body):
+            if self._over:
                 return _DISCONNECT
             body = self._body
             if body:
                 return self._take(body)
-            if self._body_complete:
-                if body is None:
-                    self._body = deque()
-                    return {"type": "http.request", "body": b"", "more_body": False}
-            else:
+            if self._body_complete and not self._end_told:
+                self._end_told = True
+                return {"type": "http.request", "body": b"", "more_body": False}
+            if self._left:
+                return _DISCONNECT
+            if not self._body_complete:
                 self._protocol.send_continue()
                 self._protocol.resume_reading()
             await self._wait()
@@ -148,6 +149,7 @@ class AsgiExchange:
         data = body[0] if len(body) == 1 else b"".join(body)
         body.clear()
         self._buffered = 0
+        self._end_told = self._body_complete
         if not self._body_complete:
             self._protocol.resume_reading()
         return {"type": "http.request", "body": data, "more_body": not self._body_complete}

@@ -34,8 +34,9 @@ class Gateway(Protocol):
 
     interface: str
 
-    def begin(self, protocol: HttpProtocol, request: Request) -> Exchange:
-        """Start to answer `request`: complete if its `length` is 0, else its body follows."""
+    def begin(self, protocol: HttpProtocol, request: Request) -> None:
+        """Make `protocol.exchange` and begin to answer `request`: whole if its `length` is 0, else its body
+        follows. The exchange may have ended when this returns."""
 
     async def start(self) -> None:
         """Start the application up; BootError if it fails."""

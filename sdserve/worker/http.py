@@ -39,6 +39,7 @@ class HttpProtocol(asyncio.Protocol):
 
     __slots__ = (
         "_advancing",
+        "_clock",
         "_close_deadline",
         "_lingering",
         "_read_paused",
@@ -57,10 +58,12 @@ class HttpProtocol(asyncio.Protocol):
 
     def __init__(self, server: Server, client: Peer, local: tuple[str, int | None]) -> None:
         self._server = server
+        self._clock = server.clock
         self.client = client
         self.local = local
         self.connection = Connection(server.http, server.clock.now)
         self.exchange: Exchange | None = None
+        """Set by the gateway when it begins one, cleared when that has ended or is lost."""
         self.environ: dict[str, object] | None = None
         """What the WSGI gateway keeps per connection."""
         self.access = server.access.begin() if server.access is not None else None
@@ -88,7 +91,7 @@ class HttpProtocol(asyncio.Protocol):
                 self.transport.abort()
             return
         connection = self.connection
-        connection.receive_data(data, self._server.clock.now)
+        connection.receive_data(data, self._clock.now)
         self._advance()
         if self.exchange is not None and connection.pipelined:
             # One request at a time: what follows it waits in the kernel, not here.
@@ -106,7 +109,7 @@ class HttpProtocol(asyncio.Protocol):
     def pause_writing(self) -> None:
         self.write_paused = True
         self._written = self.transport.get_write_buffer_size()
-        self._write_deadline = self._server.clock.now + self._server.http.write_timeout
+        self._write_deadline = self._clock.now + self._server.http.write_timeout
 
     def resume_writing(self) -> None:
         self.write_paused = False
@@ -132,7 +135,7 @@ class HttpProtocol(asyncio.Protocol):
             return  # called by an exchange that ended at once; the loop below goes on
         self._advancing = True
         connection = self.connection
-        now = self._server.clock.now
+        now = self._clock.now
         turns = _TURN
         try:
             while (event := connection.next_event(now)) is not None:
@@ -161,16 +164,13 @@ class HttpProtocol(asyncio.Protocol):
         server.row.words[IN_FLIGHT] = server.in_flight
         if self.access is not None:
             self.access.request_began(request)
-        self.exchange = _PENDING
-        exchange = server.gateway.begin(self, request)
-        if self.exchange is _PENDING:
-            self.exchange = exchange
+        server.gateway.begin(self, request)
 
     def _refuse(self, error: RemoteProtocolError) -> None:
         """Answer a broken request, if nothing has been answered yet, and be done with the connection."""
         log.info("refused a request from %s with %d: %s", self.client or "a unix socket", error.status, error)
         self._abandon_exchange()
-        self.transport.write(self.connection.send_error(error.status, self._server.clock.standing))
+        self.transport.write(self.connection.send_error(error.status, self._clock.standing))
         self._close(linger=True)
 
     def _abandon_exchange(self) -> None:
@@ -188,7 +188,7 @@ class HttpProtocol(asyncio.Protocol):
         Raises:
             LocalProtocolError: the application broke a rule; nothing was sent.
         """
-        clock = self._server.clock
+        clock = self._clock
         data = self.connection.send_response(status, fields, body, more, clock.standing, clock.now)
         if self.access is not None:
             self.access.response_began(status, len(body))
@@ -198,7 +198,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def send_data(self, body: bytes, more: bool) -> None:
         """Send the next part of the body; without `more` the exchange is over."""
-        data = self.connection.send_data(body, more, self._server.clock.now)
+        data = self.connection.send_data(body, more, self._clock.now)
         if self.access is not None:
             self.access.sent += len(body)
         if data:
@@ -262,17 +262,17 @@ class HttpProtocol(asyncio.Protocol):
         if self.transport.is_closing():
             return
         if not linger:
-            self._close_deadline = self._server.clock.now + self._server.http.write_timeout
+            self._close_deadline = self._clock.now + self._server.http.write_timeout
             self.transport.close()
             return
         self._lingering = 0
-        self._close_deadline = self._server.clock.now + _LINGER
+        self._close_deadline = self._clock.now + _LINGER
         self.resume_reading()
         self.transport.write_eof()
 
     def drain(self) -> None:
         """Finish the request that is being answered, then close; close at once if there is none."""
-        if self.connection.drain(self._server.clock.now):
+        if self.connection.drain(self._clock.now):
             self._close(linger=False)
 
     def abort(self) -> None:
@@ -294,7 +294,7 @@ class HttpProtocol(asyncio.Protocol):
         status = self.connection.timed_out()
         self._abandon_exchange()
         if status:
-            self.transport.write(self.connection.send_error(status, self._server.clock.standing))
+            self.transport.write(self.connection.send_error(status, self._clock.standing))
         self._close(linger=bool(status))
 
     def _check_write_progress(self, now: float) -> None:
@@ -304,20 +304,3 @@ class HttpProtocol(asyncio.Protocol):
             self._write_deadline = now + self._server.http.write_timeout
         else:
             self.abort()
-
-
-class _Pending:
-    """Stands for an exchange while its gateway makes it."""
-
-    def body_received(self, data: bytes) -> None: ...
-
-    def body_ended(self) -> None: ...
-
-    def writable(self) -> None: ...
-
-    def client_left(self) -> None: ...
-
-    def disconnected(self) -> None: ...
-
-
-_PENDING = _Pending()

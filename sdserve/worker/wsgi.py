@@ -67,13 +67,13 @@ class WsgiGateway:
         if self.pool is not None:
             self.pool.stop()
 
-    def begin(self, protocol: HttpProtocol, request: Request) -> WsgiExchange:
+    def begin(self, protocol: HttpProtocol, request: Request) -> None:
         exchange = (PooledExchange if self.pool is not None else InlineExchange)(self, protocol, request)
+        protocol.exchange = exchange
         if request.length == 0:
             exchange.body_ended()
         else:
             protocol.send_continue()
-        return exchange
 
     def standing(self, protocol: HttpProtocol) -> dict[str, Any]:
         """Return what the environs of all requests of a connection have in common."""

@@ -123,7 +123,10 @@ class Connection:
         state = self._state
         if state == _CLOSED:
             return
-        self._input.receive_data(data)
+        if self._input.data:
+            self._input.receive_data(data)
+        else:
+            self._input.data = data
         if state == _IDLE:
             # Absolute: the bytes that follow do not move it (slowloris).
             self._state = _HEAD
@@ -247,8 +250,6 @@ class Connection:
         self._head_only = head_only = bodiless or request.method == "HEAD"
         close_delimited = False
         if head.length is not None:
-            if code == b"204":
-                raise LocalProtocolError("the application sent a Content-Length with status 204")
             self._remaining = head.length
         elif not more and (body or not head_only):
             self._remaining = len(body)
@@ -270,6 +271,11 @@ class Connection:
             lines.append(b"connection: keep-alive")  # section 9.3
         block = head.encode(standing)
         self.response_started = True
+        if not more and self._remaining == len(body) and self._state == _ANSWER:
+            # By far the most frequent answer: whole, and of the length it should have.
+            self.response_complete = True
+            self._end_exchange(now)
+            return block if head_only else block + body
         return block + self.send_data(body, more, now)
 
     def send_data(self, body: bytes, more: bool, now: float) -> bytes:

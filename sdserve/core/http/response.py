@@ -103,7 +103,8 @@ class Head:
             if self.length is not None or not value.isdigit() or len(value) > _LONGEST_LENGTH:
                 raise LocalProtocolError(f"the application sent a bad or second Content-Length: {value!r}")
             self.length = int(value)
-            return True
+            # RFC 9110 section 8.6: never with 204. Django and Quart say 0.
+            return self.lines[0][9:12] != b"204"
         if kind == CONNECTION:
             self.close = self.close or b"close" in value.lower()
             return False
