@@ -182,7 +182,9 @@ class AsgiExchange:
             else:
                 self._over = False
                 raise LocalProtocolError("http.response.body before http.response.start")
-            if more and protocol.write_paused:
+            if not more:
+                self._wake()  # whoever waits for a disconnect: the response is complete, so this is one
+            elif protocol.write_paused:
                 await self._wait_writable()
         elif kind == "http.response.start":
             if self._over:

@@ -27,7 +27,7 @@ from sdserve.core.http.options import HttpOptions
 from sdserve.core.http.parser import make_parser
 from sdserve.core.http.request import CHUNKED, Field, Request
 from sdserve.core.http.response import Head, Standing, status_line
-from sdserve.errors import LocalProtocolError, RemoteProtocolError
+from sdserve.errors import RemoteProtocolError
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
