@@ -1,0 +1,155 @@
+"""The kinds of value that an option may have: how it is read, shown and described."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sdserve.config import units
+from sdserve.config.addresses import read_address
+from sdserve.config.nearest import suggestion
+
+N = TypeVar("N", int, float)
+
+AUTO = "auto"
+_INTEGER = re.compile(r"[0-9]{1,9}")
+_MODE = re.compile(r"0?[0-7]{3}")
+_FIELD_VALUE = re.compile(r"(?:[!-~](?:[ -~]{0,126}[!-~])?)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How the values of an option are written."""
+
+    what: str
+    """For the manual: what may be written."""
+    read: Callable[[str], Any]
+    """Returns the value; raises ValueError with a text for the operator."""
+    show: Callable[[Any], str] = str
+    """Returns what `read` would read as the same value."""
+    several: bool = False
+    """The option takes several values, one a line; it then has a tuple of them."""
+    is_path: bool = False
+    """A relative value starts from where it was written."""
+
+
+def choice(*words: str) -> Kind:
+    """One of `words`."""
+
+    def read(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"{text!r} is not valid{suggestion(text, words, listing='choose one of')}")
+        return text
+
+    return Kind(", ".join(f"`{word}`" for word in words), read)
+
+
+def boolean() -> Kind:
+    """Yes or no."""
+    return Kind("`yes`, `no`", units.read_boolean, units.show_boolean)
+
+
+def integer(least: int, most: int) -> Kind:
+    """A whole number."""
+
+    def read(text: str) -> int:
+        if not _INTEGER.fullmatch(text):
+            raise ValueError(f"{text!r} is not a whole number")
+        return _within(int(text), least, most, str)
+
+    return Kind(f"{least} to {most}", read)
+
+
+def auto_or_integer(least: int, most: int) -> Kind:
+    """The word `auto`, which the loader turns into a number, or a whole number."""
+    number = integer(least, most)
+
+    def read(text: str) -> int | str:
+        if text == AUTO:
+            return AUTO
+        if not _INTEGER.fullmatch(text):
+            raise ValueError(f"{text!r} is neither {AUTO} nor a whole number")
+        return int(number.read(text))
+
+    return Kind(f"`{AUTO}` or {number.what}", read)
+
+
+def duration(least: float, most: float) -> Kind:
+    """A time, in seconds."""
+    show = units.show_duration
+
+    def read(text: str) -> float:
+        return _within(units.read_duration(text), least, most, show)
+
+    return Kind(f"duration, {show(least)} to {show(most)}", read, show)
+
+
+def size(least: int, most: int) -> Kind:
+    """A size, in bytes."""
+    show = units.show_size
+
+    def read(text: str) -> int:
+        return _within(units.read_size(text), least, most, show)
+
+    return Kind(f"size, {show(least)} to {show(most)}", read, show)
+
+
+def application() -> Kind:
+    """Where the application is found."""
+
+    def read(text: str) -> str:
+        module, colon, attribute = text.partition(":")
+        names = [*module.split("."), *attribute.removesuffix("()").split(".")]
+        if not colon or not all(name.isidentifier() for name in names):
+            raise ValueError(f"{text!r} is neither module:attribute nor module:factory()")
+        return text
+
+    return Kind("`module:attribute` or `module:factory()`", read)
+
+
+def path() -> Kind:
+    """A directory; where a relative one starts is the loader's business."""
+
+    def read(text: str) -> str:
+        if text.startswith("~"):
+            raise ValueError("~ is not expanded, write the whole path")
+        return text
+
+    return Kind("path", read, is_path=True)
+
+
+def addresses() -> Kind:
+    """Where to listen, one address a line."""
+    return Kind("`HOST:PORT`, `[IPV6]:PORT`, `unix:/path`; one a line", read_address, several=True)
+
+
+def file_mode() -> Kind:
+    """Permissions, in octal."""
+
+    def read(text: str) -> int:
+        if not _MODE.fullmatch(text):
+            raise ValueError(f"{text!r} is not a file mode like 0660")
+        return int(text, 8)
+
+    return Kind("octal file mode", read, lambda mode: f"{mode:04o}")
+
+
+def field_value() -> Kind:
+    """The value of an HTTP field that we send (RFC 9110 section 5.5), here without obs-text."""
+
+    def read(text: str) -> str:
+        if not _FIELD_VALUE.fullmatch(text):
+            raise ValueError(
+                f"{text!r} is not up to 128 printable ASCII characters without spaces at the ends"
+            )
+        return text
+
+    return Kind('text; `""` sends none', read)
+
+
+def _within(value: N, least: N, most: N, show: Callable[[Any], str]) -> N:
+    if not least <= value <= most:
+        raise ValueError(f"{show(value)} is out of range, {show(least)} to {show(most)}")
+    return value

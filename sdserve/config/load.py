@@ -1,0 +1,139 @@
+"""From files and command line to one checked configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sdserve.config import ini
+from sdserve.config.kinds import AUTO
+from sdserve.config.model import Configuration, Listener, LogOptions
+from sdserve.config.options import ENVIRONMENT, LISTEN, OPTIONS
+from sdserve.config.target import Target
+from sdserve.config.values import Source, Value, listener_names, read_values
+from sdserve.core.fleet.options import FleetOptions
+from sdserve.core.gateway.options import AppOptions, WorkerOptions
+from sdserve.core.http.options import HttpOptions
+from sdserve.errors import ConfigurationError, Problem
+from sdserve.host.cpus import usable_cpus
+
+Values = Mapping[tuple[str, str], Value]
+"""By section and option: what is set, and nothing for what has its default."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A configuration, and where each part of it was written."""
+
+    configuration: Configuration
+    target: Target
+    values: Values
+
+
+def load(target: Target, command_line: Iterable[Source] = ()) -> Loaded:
+    """Read the files of `target`; what stands in a later one wins, and `command_line` over all of them.
+
+    Raises:
+        ConfigurationError: with everything that is wrong, in all the files.
+    """
+    files, problems = _read_files(target)
+    values: dict[tuple[str, str], Value] = {}
+    listeners: dict[str, None] = {}
+    for source in (*files, *target.given, *command_line):
+        if source.replaces_listeners:
+            listeners = {}
+            values = {key: value for key, value in values.items() if not _is_listener(key[0])}
+        listeners |= dict.fromkeys(listener_names(source))
+        found, wrong = read_values(source)
+        values |= {(value.section, value.name): value for value in found}
+        problems += wrong
+    values = {key: value for key, value in values.items() if value.value is not None}
+    problems += _missing(target, values, problems)
+    problems += _conflicts(values)
+    if problems:
+        raise ConfigurationError(_in_file_order(problems, target))
+    return Loaded(configuration=_build(target.name, values, listeners), target=target, values=values)
+
+
+def _read_files(target: Target) -> tuple[list[Source], list[Problem]]:
+    sources: list[Source] = []
+    problems: list[Problem] = []
+    for file in target.files:
+        path = str(file)
+        try:
+            data = file.read_bytes()
+        except OSError as error:
+            problems.append(Problem(path, 0, "", "", f"cannot be read: {error.strerror}"))
+            continue
+        sections, wrong = ini.read(data, path)
+        problems += wrong
+        sources.append(Source(path, target.base, tuple(sections)))
+    return sources, problems
+
+
+def _missing(target: Target, values: Values, problems: list[Problem]) -> list[Problem]:
+    """Ask for the application, which has no default, unless it may be in what could not be read."""
+    for problem in problems:
+        if not problem.section or (problem.section, problem.option) == ("app", "application"):
+            return []
+    if ("app", "application") in values:
+        return []
+    return [
+        Problem(
+            target.path, 0, "app", "application", "is missing; write module:attribute or module:factory()"
+        )
+    ]
+
+
+def _conflicts(values: Values) -> list[Problem]:
+    """Find addresses that are listened on twice."""
+    problems = []
+    first: dict[str, str] = {}
+    for (section, option), value in values.items():
+        if _is_listener(section) and option == "address":
+            for index, address in enumerate(value.value):
+                if address in first and not address.endswith(":0"):  # of those there are many
+                    message = f"{address} is listened on already, by {first[address]}"
+                    problems.append(Problem(value.path, value.lines[index], section, option, message))
+                first.setdefault(address, value.origin(index))
+    return problems
+
+
+def _in_file_order(problems: list[Problem], target: Target) -> list[Problem]:
+    places = {str(path): place for place, path in enumerate(target.files)}
+    return sorted(problems, key=lambda problem: (places.get(problem.path, len(places)), problem.line))
+
+
+def _is_listener(section: str) -> bool:
+    return section.startswith(f"{LISTEN}:")
+
+
+def _build(name: str, values: Values, listeners: Iterable[str]) -> Configuration:
+    fleet = _fields(FleetOptions, values, "workers")
+    if fleet.get("count") == AUTO:
+        fleet["count"] = usable_cpus()
+    return Configuration(
+        name=name,
+        app=AppOptions(**_fields(AppOptions, values, "app")),
+        listen=tuple(
+            Listener(name=listener, **_fields(Listener, values, f"{LISTEN}:{listener}"))
+            for listener in listeners
+        ),
+        fleet=FleetOptions(**fleet),
+        workers=WorkerOptions(**_fields(WorkerOptions, values, "workers")),
+        http=HttpOptions(**_fields(HttpOptions, values, "http")),
+        log=LogOptions(**_fields(LogOptions, values, "log")),
+        environment={
+            option: value.value for (section, option), value in values.items() if section == ENVIRONMENT
+        },
+    )
+
+
+def _fields(owner: type, values: Values, section: str) -> dict[str, Any]:
+    """Return what `section` sets of the fields of `owner`."""
+    return {
+        option.field: values[section, option.name].value
+        for option in OPTIONS
+        if owner in option.owners and (section, option.name) in values
+    }

@@ -1,0 +1,137 @@
+"""Every option there is, declared once.
+
+Reading, checking, `sdserve show`, `--set` and the table in the manual all follow from `OPTIONS`. Defaults are
+those of the options classes of the rooms; they are not repeated here. To add an option, add a field to such a
+class and a line below.
+
+What systemd has already (user, umask, limits, a pid file, going into the background) is no option of ours.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from sdserve.config import kinds
+from sdserve.config.kinds import Kind
+from sdserve.config.model import Listener, LogOptions
+from sdserve.core.fleet.options import FleetOptions
+from sdserve.core.gateway.options import AppOptions, WorkerOptions
+from sdserve.core.http.options import HttpOptions
+
+LISTEN = "listen"
+"""Sections of this kind carry a name: `[listen:NAME]`."""
+ENVIRONMENT = "environment"
+"""The one section whose options are not declared: their names are those of environment variables."""
+
+DAY = 86400.0
+INSTANT = 0.001
+KIB = 1024
+MIB = 1024 * KIB
+GIB = 1024 * MIB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One option of one section."""
+
+    section: str
+    name: str
+    kind: Kind
+    owners: tuple[type, ...]
+    """The options classes that have it as a field."""
+    field: str
+    needs_restart: bool
+    """A reload is not enough to change it."""
+    help: str
+
+    @property
+    def default(self) -> Any:
+        """What the first of its owners says; they agree."""
+        return next(field.default for field in dataclasses.fields(self.owners[0]) if field.name == self.field)
+
+
+def _option(
+    full_name: str,
+    owners: type | tuple[type, ...],
+    kind: Kind,
+    text: str,
+    *,
+    field: str = "",
+    restart: bool = False,
+) -> Option:
+    section, name = full_name.split(".")
+    return Option(
+        section=section,
+        name=name,
+        kind=kind,
+        owners=owners if isinstance(owners, tuple) else (owners,),
+        field=field or name,
+        needs_restart=restart,
+        help=text,
+    )
+
+
+OPTIONS: tuple[Option, ...] = (
+    _option("app.application", AppOptions, kinds.application(),
+            "The WSGI or ASGI application, or a function without arguments that returns it."),
+    _option("app.directory", AppOptions, kinds.path(),
+            "Working directory of the workers and first entry of their import path. Empty: where sdserve is "
+            "started. Symbolic links are resolved once per start or reload."),
+    _option("app.venv", AppOptions, kinds.path(),
+            "The application's virtual environment. Empty: sdserve's own Python packages."),
+    _option("app.interface", AppOptions, kinds.choice("auto", "wsgi", "asgi"),
+            "What the application speaks; `auto` finds out."),
+    _option("app.preload", AppOptions, kinds.boolean(),
+            "Import the application once, before the workers are forked, so that they share its memory."),
+    _option("listen.address", Listener, kinds.addresses(),
+            "Where to listen when systemd does not pass the socket. `localhost` is 127.0.0.1; other names "
+            "are not resolved. Port 0 takes a free one.", field="addresses", restart=True),
+    _option("listen.backlog", Listener, kinds.integer(1, 65535),
+            "Connections that may wait to be accepted, on a socket that sdserve binds itself.", restart=True),
+    _option("listen.mode", Listener, kinds.file_mode(),
+            "Permissions of a unix socket that sdserve binds itself.", restart=True),
+    _option("workers.count", FleetOptions, kinds.auto_or_integer(1, 1024),
+            "Worker processes. `auto`: the CPUs that the service may use, by affinity and CPU quota."),
+    _option("workers.threads", WorkerOptions, kinds.integer(1, 1024),
+            "Requests to a WSGI application that one worker runs at the same time. 1: without a pool."),
+    _option("workers.loop", WorkerOptions, kinds.choice("uvloop", "asyncio"),
+            "The event loop of the workers."),
+    _option("workers.boot_timeout", FleetOptions, kinds.duration(INSTANT, DAY),
+            "From the fork of a worker until it answers; one that takes longer is killed."),
+    _option("workers.drain_timeout", (FleetOptions, WorkerOptions), kinds.duration(0, DAY),
+            "How long the requests of a worker that has to go may take to finish."),
+    _option("http.parser", HttpOptions, kinds.choice("strict", "h11"),
+            "Who reads requests: sdserve's own strict parser, or the h11 library under the same rules."),
+    _option("http.max_request_line", HttpOptions, kinds.size(64, MIB),
+            "The longest first line of a request."),
+    _option("http.max_field", HttpOptions, kinds.size(64, MIB),
+            "The longest header field, name and value."),
+    _option("http.max_fields", HttpOptions, kinds.integer(1, 10_000),
+            "The most header fields of a request."),
+    _option("http.max_head", HttpOptions, kinds.size(64, 16 * MIB),
+            "The longest request line and header fields together."),
+    _option("http.max_body", HttpOptions, kinds.size(0, 1024 * GIB),
+            "The longest request body. 0: no limit."),
+    _option("http.body_memory", HttpOptions, kinds.size(0, GIB),
+            "A request body for a WSGI application that is longer than this goes to a temporary file."),
+    _option("http.head_timeout", HttpOptions, kinds.duration(INSTANT, DAY),
+            "From the first byte of a request to the end of its header fields."),
+    _option("http.body_timeout", HttpOptions, kinds.duration(INSTANT, DAY),
+            "The longest silence of a client that is sending a body."),
+    _option("http.keepalive_timeout", HttpOptions, kinds.duration(INSTANT, DAY),
+            "How long a connection may wait for its next request; longer than the proxy in front keeps it."),
+    _option("http.write_timeout", HttpOptions, kinds.duration(INSTANT, DAY),
+            "How long a client may take no byte of an answer."),
+    _option("http.server_header", HttpOptions, kinds.field_value(),
+            "The value of the Server field of answers."),
+    _option("log.level", LogOptions, kinds.choice("debug", "info", "warning", "error"),
+            "The least important messages that are written."),
+    _option("log.access", LogOptions, kinds.boolean(),
+            "Write one line for each request."),
+)  # fmt: skip
+
+BY_SECTION: dict[str, dict[str, Option]] = {}
+for _declared in OPTIONS:
+    BY_SECTION.setdefault(_declared.section, {})[_declared.name] = _declared

@@ -1,0 +1,124 @@
+"""What TARGET on the command line names: an instance, a file, or an application without a file."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from sdserve.config.ini import Line, Section, Setting
+from sdserve.config.nearest import suggestion
+from sdserve.config.values import Source
+from sdserve.errors import ConfigurationError, Problem, UsageError
+
+DIRECTORY = Path("/etc/sdserve")
+SHARED = "sdserve.ini"
+"""Defaults of all instances, in the configuration directory."""
+AD_HOC_NAME = "sdserve"
+"""What an application that was started without a file is called."""
+
+_INSTANCE = re.compile(r"[A-Za-z0-9_.-]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where the settings of one instance come from."""
+
+    name: str
+    path: str
+    """The instance's own file; without one `TARGET`."""
+    files: tuple[Path, ...] = ()
+    """All its files; a later one wins."""
+    base: str = ""
+    """The directory at which relative paths in `files` start; absolute."""
+    given: tuple[Source, ...] = ()
+    """What TARGET itself says."""
+
+
+def find_target(text: str, directory: Path = DIRECTORY) -> Target:
+    """Return what `text` names.
+
+    With a colon it is `module:attribute`, unless there is such a file; with a slash or `.ini` at its end it
+    is a file; else an instance, `NAME.ini` in `directory`.
+
+    Raises:
+        UsageError: it is none of the three.
+        ConfigurationError: there is no such file.
+    """
+    if ":" in text and not os.path.exists(text):
+        return _application(text)
+    if "/" in text or ":" in text or text.endswith(".ini"):
+        return _file(Path(text), directory)
+    if not _INSTANCE.fullmatch(text):
+        raise UsageError(
+            f"{text!r} is not an instance (letters, digits, '_', '.', '-'), a file or module:attribute"
+        )
+    return _instance(text, directory)
+
+
+def _application(text: str) -> Target:
+    here = os.getcwd()
+    settings = [Setting("application", 0, [Line(0, text)]), Setting("directory", 0, [Line(0, here)])]
+    given = Source("TARGET", here, (Section("app", 0, settings),))
+    return Target(name=AD_HOC_NAME, path="TARGET", given=(given,))
+
+
+def _instance(name: str, directory: Path) -> Target:
+    path = directory / f"{name}.ini"
+    if _is_missing(path):
+        known = [other.removesuffix(".ini") for other in _ini_names(directory) if other != SHARED]
+        near = suggestion(name, known, listing="the instances are")
+        here = (
+            "" if _is_missing(Path(f"{name}.ini")) else f"; for the file in this directory write ./{name}.ini"
+        )
+        raise _no_target(path, f"there is no instance {name}: no such file{near}{here}")
+    return _file(path, directory)
+
+
+def _file(path: Path, directory: Path) -> Target:
+    if _is_missing(path):
+        raise _no_target(path, f"no such file{suggestion(path.name, _ini_names(path.parent))}")
+    base = path.parent.absolute()
+    files = [path, *_drop_ins(path)]
+    if os.path.realpath(base) == os.path.realpath(directory):
+        if path.name == SHARED:
+            raise _no_target(path, "these are the defaults of all instances, not an instance")
+        if not _is_missing(directory / SHARED):
+            files.insert(0, directory / SHARED)
+    return Target(name=path.stem, path=str(path), files=tuple(files), base=str(base))
+
+
+def _no_target(path: Path, message: str) -> ConfigurationError:
+    return ConfigurationError([Problem(str(path), 0, "", "", message)])
+
+
+def _is_missing(path: Path) -> bool:
+    """Say whether there is no such file. One that cannot be read is there; reading it will say so."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _drop_ins(path: Path) -> list[Path]:
+    """Return the drop-ins of `path`, by name; hidden files are left out, as editors keep theirs so."""
+    directory = path.with_name(f"{path.name}.d")
+    try:
+        names = sorted(os.listdir(directory))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise _no_target(directory, f"cannot be read: {error.strerror}") from None
+    return [directory / name for name in names if name.endswith(".conf") and not name.startswith(".")]
+
+
+def _ini_names(directory: Path) -> list[str]:
+    """Return the names of the INI files in `directory`, as far as they can be seen, for a suggestion."""
+    try:
+        return sorted(name for name in os.listdir(directory) if name.endswith(".ini"))
+    except OSError:
+        return []

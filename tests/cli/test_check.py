@@ -1,0 +1,60 @@
+import sys
+
+import pytest
+
+
+@pytest.fixture
+def instance(shell):
+    """An instance whose places are all there."""
+    (shell.path / "etc" / "code").mkdir()
+    shell.write("etc/venv/pyvenv.cfg", f"version = {sys.version.split()[0]}\n")
+    shell.write(f"etc/venv/lib/python3.{sys.version_info.minor}/site-packages/x.py", "")
+    shell.write("etc/shop.ini", "[app]\napplication = a:b\ndirectory = code\nvenv = venv\n")
+    return shell
+
+
+def test_a_right_configuration_is_one_line(instance):
+    code, out, err = instance.run("check", "shop")
+    assert (code, err) == (0, [])
+    assert out == [f"OK: a:b, configured by {instance.path}/etc/shop.ini"]
+
+
+def test_all_files_that_were_read_are_named(instance):
+    instance.write("etc/sdserve.ini", "")
+    instance.write("etc/shop.ini.d/x.conf", "")
+    _, out, _ = instance.run("check", "shop")
+    etc = f"{instance.path}/etc"
+    assert out == [f"OK: a:b, configured by {etc}/sdserve.ini, {etc}/shop.ini, {etc}/shop.ini.d/x.conf"]
+
+
+def test_an_application_without_a_file_can_be_checked(shell):
+    assert shell.run("check", "a:b") == (0, ["OK: a:b, configured by no file"], [])
+
+
+def test_places_that_are_not_there_are_named_each_with_its_line(instance):
+    instance.write("etc/shop.ini.d/x.conf", "[app]\ndirectory = nowhere\n\nvenv = x\n")
+    assert instance.run("check", "shop") == (
+        78,
+        [],
+        [
+            "etc/shop.ini.d/x.conf:2: [app] directory: etc/nowhere does not exist",
+            "etc/shop.ini.d/x.conf:4: [app] venv: etc/x does not exist",
+        ],
+    )
+
+
+def test_a_file_is_no_directory(instance):
+    assert instance.run("check", "shop", "--set", "app.directory=etc/shop.ini") == (
+        78,
+        [],
+        ["--set: [app] directory: etc/shop.ini is not a directory"],
+    )
+
+
+def test_a_directory_is_not_a_virtual_environment(instance):
+    instance.write("etc/shop.ini", "[app]\napplication = a:b\nvenv = code\n")
+    assert instance.run("check", "shop") == (
+        78,
+        [],
+        ["etc/shop.ini:3: [app] venv: etc/code is no virtual environment: there is no readable pyvenv.cfg"],
+    )
