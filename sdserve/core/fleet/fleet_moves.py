@@ -1,0 +1,87 @@
+"""What the events of the fleet as a whole cause; `transitions.FLEET_MOVES` says which in which phase."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sdserve.core.fleet import leaving, queries
+from sdserve.core.fleet.causes import seconds
+from sdserve.core.fleet.effects import Effect, Log
+from sdserve.core.fleet.events import Started, StopAsked, TimePassed
+from sdserve.core.fleet.model import (
+    Change,
+    Fleet,
+    Generation,
+    Phase,
+    Slot,
+    Worker,
+    WorkerState,
+    ZygoteState,
+)
+
+
+def begin(fleet: Fleet, _: Started, now: float) -> Change:
+    """Found the first generation; the rules do the rest."""
+    slots = {number: Slot(number=number, retry_at=now) for number in range(1, fleet.options.count + 1)}
+    first = Generation(number=1, retry_at=now)
+    return replace(fleet.with_generation(first), phase=Phase.BOOTING, current=1, slots=slots), ()
+
+
+def stop(fleet: Fleet, _: StopAsked, now: float) -> Change:
+    """Asked once: everybody may finish."""
+    return leaving.stop(fleet, now)
+
+
+def stop_at_once(fleet: Fleet, _: StopAsked, __: float) -> Change:
+    """Asked again: nobody may."""
+    return leaving.stop_at_once(fleet)
+
+
+def judge(fleet: Fleet, _: TimePassed, now: float) -> Change:
+    """Kill whoever had a deadline and missed it.
+
+    Only here, not whenever a clock is at hand: what has happened by now has been told before this
+    event, so that nobody is killed whose good news is in the queue.
+    """
+    effects: tuple[Effect, ...] = ()
+    for worker in fleet.workers.values():
+        if worker.deadline is not None and worker.deadline <= now:
+            fleet, orders = _kill_overdue_worker(fleet, worker)
+            effects += orders
+    for generation in fleet.generations.values():
+        if generation.deadline is not None and generation.deadline <= now:
+            fleet, orders = _kill_overdue_zygote(fleet, generation)
+            effects += orders
+    return fleet, effects
+
+
+def _kill_overdue_worker(fleet: Fleet, worker: Worker) -> Change:
+    reason = _reproach(fleet, worker)
+    log = Log("error", f"{queries.name_of(worker)}: {reason}, killing it")
+    generation = fleet.generations.get(worker.generation)
+    fleet, orders = leaving.kill_worker(fleet, worker, reason)
+    if worker.is_unborn and generation is not None and generation.zygote is ZygoteState.OPEN:
+        # A fork takes milliseconds. That zygote hangs, and would not fork the next one either.
+        fleet, more = leaving.kill_zygote(fleet, generation, "does not answer")
+        orders += more
+    return fleet, (log, *orders)
+
+
+def _reproach(fleet: Fleet, worker: Worker) -> str:
+    match worker.state:
+        case WorkerState.DRAINING:
+            return f"not drained within {seconds(fleet.options.drain_timeout)}"
+        case WorkerState.FAILED:
+            return f"failed and does not exit: {worker.reason}"
+        case WorkerState.FORKING:
+            return f"not forked within {seconds(fleet.options.boot_timeout)}"
+        case _:
+            return f"not ready within {seconds(fleet.options.boot_timeout)}"
+
+
+def _kill_overdue_zygote(fleet: Fleet, generation: Generation) -> Change:
+    opening = generation.zygote is ZygoteState.OPENING
+    reason = f"not ready within {seconds(fleet.options.boot_timeout)}" if opening else "does not exit"
+    log = Log("error", f"{queries.name_of(generation)}: {reason}, killing it")
+    fleet, orders = leaving.kill_zygote(fleet, generation, reason)
+    return fleet, (log, *orders)

@@ -1,0 +1,182 @@
+"""The fleet's transitions on one page: what each event causes in each state.
+
+Two laws:
+
+1. Everything the supervisor decides is decided in this package: caused by an event, which the
+   tables below show, or following from the state alone, which is in `rules`. What carries the
+   decisions out (`sdserve.supervisor`) may fail, and then tells so by an event, but never chooses.
+
+2. This package does not know how anything is done: no process, descriptor or clock. What it has
+   not been told has not happened; what it has ordered has not happened until that is told. So
+   every message names whom it is about, and one that comes late finds that worker, or nobody.
+
+There are three machines: the fleet has a phase, each generation has a zygote, each worker has a
+state. An event belongs to one machine and is looked up by its state; a worker or zygote unknown
+to the fleet is GONE. The tables are total: what is ignored is written out. `ignore` is for what
+does happen, because orders and news cross on their way; `contradict` for what does not, unless
+whoever tells the events is wrong.
+
+A handler changes its own machine. That a slot without a worker needs one, that nobody is left so
+that it is time to exit: such things follow from the state however it came about, and stand in
+`rules` once, not here in each row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sdserve.core.fleet import fleet_moves as fleet
+from sdserve.core.fleet import worker_moves as worker
+from sdserve.core.fleet import zygote_moves as zygote
+from sdserve.core.fleet.disregard import contradict, ignore
+from sdserve.core.fleet.events import (
+    Event,
+    ForkFailed,
+    Started,
+    StopAsked,
+    TimePassed,
+    WorkerDraining,
+    WorkerExited,
+    WorkerFailed,
+    WorkerForked,
+    WorkerReady,
+    ZygoteExited,
+    ZygoteFailed,
+    ZygoteNotStarted,
+    ZygoteReady,
+)
+from sdserve.core.fleet.model import Move, Phase, WorkerState, ZygoteState
+
+Row = Mapping[type[Event], Move]
+
+FLEET_MOVES: Mapping[Phase, Row] = {
+    Phase.NEW: {
+        Started: fleet.begin,
+        StopAsked: fleet.stop,
+        TimePassed: ignore,
+    },
+    Phase.BOOTING: {
+        Started: contradict,
+        StopAsked: fleet.stop,
+        TimePassed: fleet.judge,
+    },
+    Phase.SERVING: {
+        Started: contradict,
+        StopAsked: fleet.stop,
+        TimePassed: fleet.judge,
+    },
+    Phase.STOPPING: {
+        Started: contradict,
+        StopAsked: fleet.stop_at_once,
+        TimePassed: fleet.judge,
+    },
+    Phase.ENDED: {
+        Started: ignore,
+        StopAsked: ignore,
+        TimePassed: ignore,
+    },
+}
+
+ZYGOTE_MOVES: Mapping[ZygoteState, Row] = {
+    ZygoteState.ABSENT: {
+        ZygoteReady: contradict,
+        ZygoteNotStarted: contradict,
+        ZygoteFailed: contradict,
+        ZygoteExited: contradict,
+    },
+    ZygoteState.OPENING: {
+        ZygoteReady: zygote.open_up,
+        ZygoteNotStarted: zygote.do_without,
+        ZygoteFailed: zygote.dismiss,
+        ZygoteExited: zygote.lose,
+    },
+    ZygoteState.OPEN: {
+        ZygoteReady: contradict,
+        ZygoteNotStarted: contradict,
+        ZygoteFailed: zygote.dismiss,
+        ZygoteExited: zygote.lose,
+    },
+    ZygoteState.FAILED: {
+        ZygoteReady: contradict,
+        ZygoteNotStarted: contradict,
+        ZygoteFailed: ignore,
+        ZygoteExited: zygote.lose,
+    },
+    ZygoteState.CLOSING: {
+        ZygoteReady: ignore,  # told to go while it was opening
+        ZygoteNotStarted: zygote.let_go,
+        ZygoteFailed: ignore,
+        ZygoteExited: zygote.let_go,
+    },
+    ZygoteState.KILLED: {
+        ZygoteReady: ignore,
+        ZygoteNotStarted: zygote.do_without,
+        ZygoteFailed: ignore,
+        ZygoteExited: zygote.lose,
+    },
+    ZygoteState.GONE: {
+        ZygoteReady: ignore,
+        ZygoteNotStarted: ignore,
+        ZygoteFailed: ignore,
+        ZygoteExited: ignore,
+    },
+}
+
+WORKER_MOVES: Mapping[WorkerState, Row] = {
+    WorkerState.FORKING: {
+        WorkerForked: worker.boot,
+        ForkFailed: worker.give_up_fork,
+        WorkerReady: contradict,  # the zygote is heard before its workers
+        WorkerFailed: contradict,
+        WorkerDraining: contradict,
+        WorkerExited: worker.bury,  # the same holds, but an end is an end
+    },
+    WorkerState.BOOTING: {
+        WorkerForked: contradict,
+        ForkFailed: contradict,
+        WorkerReady: worker.serve,
+        WorkerFailed: worker.fail_to_boot,
+        WorkerDraining: worker.drain_by_itself,
+        WorkerExited: worker.bury,
+    },
+    WorkerState.READY: {
+        WorkerForked: contradict,
+        ForkFailed: contradict,
+        WorkerReady: ignore,
+        WorkerFailed: worker.fail,
+        WorkerDraining: worker.drain_by_itself,
+        WorkerExited: worker.bury,
+    },
+    WorkerState.FAILED: {
+        WorkerForked: contradict,
+        ForkFailed: contradict,
+        WorkerReady: ignore,
+        WorkerFailed: ignore,  # what it said first is the cause
+        WorkerDraining: ignore,
+        WorkerExited: worker.bury,
+    },
+    WorkerState.DRAINING: {
+        WorkerForked: worker.note_pid,
+        ForkFailed: worker.forget_unborn,
+        WorkerReady: ignore,  # told to drain while it booted
+        WorkerFailed: worker.note_failure,
+        WorkerDraining: ignore,  # its answer to Drain
+        WorkerExited: worker.bury,
+    },
+    WorkerState.KILLED: {
+        WorkerForked: worker.kill_again,
+        ForkFailed: worker.forget_unborn,
+        WorkerReady: ignore,
+        WorkerFailed: ignore,
+        WorkerDraining: ignore,
+        WorkerExited: worker.bury,
+    },
+    WorkerState.GONE: {
+        WorkerForked: worker.kill_stray,
+        ForkFailed: ignore,  # given up before, when its zygote died
+        WorkerReady: ignore,
+        WorkerFailed: ignore,
+        WorkerDraining: ignore,
+        WorkerExited: ignore,
+    },
+}

@@ -1,0 +1,120 @@
+"""What the events of a worker cause; `transitions.WORKER_MOVES` says which in which state."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sdserve.core.fleet import causes, disregard, leaving, queries
+from sdserve.core.fleet.effects import Kill, Log
+from sdserve.core.fleet.events import (
+    ForkFailed,
+    WorkerDraining,
+    WorkerExited,
+    WorkerFailed,
+    WorkerForked,
+    WorkerReady,
+)
+from sdserve.core.fleet.model import STRAY, Change, Fleet, Worker, WorkerState
+
+
+def boot(fleet: Fleet, event: WorkerForked, _: float) -> Change:
+    """The worker exists; it has until its old deadline to become ready."""
+    worker = fleet.workers[event.serial]
+    return fleet.with_worker(replace(worker, state=WorkerState.BOOTING, pid=event.pid)), ()
+
+
+def note_pid(fleet: Fleet, event: WorkerForked, _: float) -> Change:
+    """It was told to drain before it was born, and will read so."""
+    return fleet.with_worker(replace(fleet.workers[event.serial], pid=event.pid)), ()
+
+
+def kill_again(fleet: Fleet, event: WorkerForked, _: float) -> Change:
+    """The first SIGKILL was ordered when there was nobody to get it."""
+    killed = replace(fleet.workers[event.serial], pid=event.pid)
+    return fleet.with_worker(killed), (Kill(event.generation, event.serial),)
+
+
+def kill_stray(fleet: Fleet, event: WorkerForked, _: float) -> Change:
+    """Its zygote died, the fork was given up, and now it turns out that it had worked."""
+    stray = Worker(
+        generation=event.generation,
+        serial=event.serial,
+        slot=STRAY,
+        state=WorkerState.BOOTING,
+        pid=event.pid,
+    )
+    fleet, orders = leaving.kill_worker(fleet, stray, "born after it was given up")
+    return fleet, (
+        Log("warning", f"{queries.name_of(stray)} was born after it was given up, killing it"),
+        *orders,
+    )
+
+
+def give_up_fork(fleet: Fleet, event: ForkFailed, now: float) -> Change:
+    """There will be no such worker."""
+    worker = fleet.workers[event.serial]
+    trouble = f"cannot be forked: {event.reason}"
+    fleet = leaving.forget_worker(fleet, worker, trouble, now)
+    return fleet, (Log("error", f"{queries.name_of(worker)} {trouble}{_outlook(fleet, worker)}"),)
+
+
+def forget_unborn(fleet: Fleet, event: ForkFailed, now: float) -> Change:
+    """There will be no such worker, nor is there need of one."""
+    worker = fleet.workers[event.serial]
+    if not worker.is_unborn:
+        return disregard.contradict(fleet, event, now)
+    return leaving.forget_worker(fleet, worker, worker.reason, now), ()
+
+
+def serve(fleet: Fleet, event: WorkerReady, now: float) -> Change:
+    """The worker answers requests."""
+    worker = fleet.workers[event.serial]
+    ready = replace(worker, state=WorkerState.READY, deadline=None, ready_since=now)
+    fleet = fleet.with_worker(ready).with_slot(replace(fleet.slots[worker.slot], trouble=""))
+    fleet = fleet.with_generation(replace(fleet.generations[worker.generation], served=True))
+    return fleet, (Log("info", f"{queries.name_of(worker)} is ready"),)
+
+
+def fail_to_boot(fleet: Fleet, event: WorkerFailed, _: float) -> Change:
+    """It has until its old deadline to exit, and the reason is told when it has."""
+    worker = fleet.workers[event.serial]
+    failed = replace(worker, state=WorkerState.FAILED, reason=event.reason)
+    return fleet.with_worker(failed), ()
+
+
+def fail(fleet: Fleet, event: WorkerFailed, now: float) -> Change:
+    """A worker that did serve cannot any more; it may still finish what it has."""
+    worker = fleet.workers[event.serial]
+    deadline = now + fleet.options.drain_timeout
+    failed = replace(worker, state=WorkerState.FAILED, deadline=deadline, reason=event.reason)
+    return fleet.with_worker(failed), ()
+
+
+def note_failure(fleet: Fleet, event: WorkerFailed, _: float) -> Change:
+    """It was to go anyhow, but somebody will want to know."""
+    return fleet, (Log("error", f"{queries.name_of(fleet.workers[event.serial])} failed: {event.reason}"),)
+
+
+def drain_by_itself(fleet: Fleet, event: WorkerDraining, now: float) -> Change:
+    """It leaves its slot to a successor at once, and has as long as any other to finish."""
+    worker = fleet.workers[event.serial]
+    deadline = now + fleet.options.drain_timeout
+    draining = replace(worker, state=WorkerState.DRAINING, deadline=deadline)
+    trouble = "drains unasked"
+    fleet = leaving.vacate(fleet, worker, trouble, now).with_worker(draining)
+    return fleet, (Log("info", f"{queries.name_of(worker)} {trouble}{_outlook(fleet, worker)}"),)
+
+
+def bury(fleet: Fleet, event: WorkerExited, now: float) -> Change:
+    """The worker is gone."""
+    worker = fleet.workers[event.serial]
+    level, cause = causes.worker_end(worker, event.status)
+    held = queries.holds_slot(fleet, worker)
+    fleet = leaving.forget_worker(fleet, worker, cause, now)
+    outlook = _outlook(fleet, worker) if held else ""
+    return fleet, (Log(level, f"{queries.name_of(worker)} {cause}{outlook}"),)
+
+
+def _outlook(fleet: Fleet, worker: Worker) -> str:
+    """What becomes of the slot that it held until now."""
+    return f"; slot {worker.slot}: {queries.prospect(fleet, fleet.slots[worker.slot])}"
