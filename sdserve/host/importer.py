@@ -17,7 +17,7 @@ def import_application(spec: str) -> Any:
         spec: `module:attribute`, dots allowed in both, or `module:factory()`.
 
     Raises:
-        BootError: it cannot be found; or, with the cause chained, its import or its factory raised.
+        BootError: it cannot be found; or its import or its factory raised, which is then the cause.
     """
     module_name, _, attribute = spec.partition(":")
     called = attribute.endswith("()")
@@ -40,7 +40,7 @@ def _import_module(name: str) -> Any:
         if error.name is not None and (name == error.name or name.startswith(error.name + ".")):
             raise BootError(
                 f"there is no module {error.name!r}; look at app.application, app.directory and app.venv"
-            ) from error
+            ) from None
         raise BootError(f"importing {name} raised {_brief(error)}") from error
     except Exception as error:
         raise BootError(f"importing {name} raised {_brief(error)}") from error
@@ -51,10 +51,10 @@ def _import_module(name: str) -> Any:
 def _get_attribute(holder: Any, name: str, spec: str) -> Any:
     try:
         return getattr(holder, name)
-    except AttributeError as error:
+    except AttributeError:
         near = difflib.get_close_matches(name, [n for n in dir(holder) if not n.startswith("_")], n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise BootError(f"{spec}: there is no {name!r}{hint}") from error
+        raise BootError(f"{spec}: there is no {name!r}{hint}") from None
 
 
 def _brief(error: BaseException) -> str:

@@ -1,0 +1,35 @@
+"""The language between sdserve's own processes: `encode(message) -> bytes`, `decode(bytes) -> Message`."""
+
+from sdserve.core.wire.codec import MAX_PACKET, decode, encode
+from sdserve.core.wire.messages import (
+    PROTOCOL,
+    BootFailed,
+    Drain,
+    Draining,
+    Forked,
+    ForkRefused,
+    ForkWorker,
+    Message,
+    Open,
+    Opened,
+    OpenFailed,
+    Ready,
+)
+
+__all__ = [
+    "MAX_PACKET",
+    "PROTOCOL",
+    "BootFailed",
+    "Drain",
+    "Draining",
+    "ForkRefused",
+    "ForkWorker",
+    "Forked",
+    "Message",
+    "Open",
+    "OpenFailed",
+    "Opened",
+    "Ready",
+    "decode",
+    "encode",
+]

@@ -1,0 +1,135 @@
+"""What the supervisor, its zygotes and its workers say to each other.
+
+    supervisor -> zygote    Open, ForkWorker
+    zygote -> supervisor    Opened or OpenFailed, Forked or ForkRefused
+    worker -> supervisor    Ready or BootFailed, Draining
+    supervisor -> worker    Drain
+
+Laws:
+
+- Every message names its generation, and a worker's its serial: an answer carries the identity
+  of what it answers, nobody infers it from what happens to be current.
+- Every field has a default, so that a message from an older version decodes; keys of a newer one
+  are dropped. Whether two versions may talk at all is `PROTOCOL`, which Open and Opened carry.
+- Descriptors travel beside a message, in the order its docstring says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+PROTOCOL = 1
+"""Raised whenever one side must not run with the other side's older half."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Open:
+    """Become the zygote of a generation. Descriptors: the scoreboard, then one for each of `listeners`."""
+
+    protocol: int = 0
+    version: str = ""
+    """sdserve's version, for people to read."""
+    generation: int = 0
+    configuration: Mapping[str, Any] = field(default_factory=dict)
+    """The whole configuration as `sdserve.config.codec` writes it."""
+    directory: str = ""
+    """Real path: the first entry of the import path; the process already stands there."""
+    site_packages: tuple[str, ...] = ()
+    """Directories of the virtual environment that come before sdserve's own packages."""
+    listeners: tuple[str, ...] = ()
+    """Names of the `[listen:NAME]` sections; two descriptors may share one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """The zygote can fork workers."""
+
+    protocol: int = 0
+    version: str = ""
+    generation: int = 0
+    python: str = ""
+    """The interpreter's version, as `3.11.2`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenFailed:
+    """The zygote cannot become what Open asked for; it exits next."""
+
+    protocol: int = 0
+    version: str = ""
+    generation: int = 0
+    reason: str = ""
+    traceback: str = ""
+    """Of the application's import, when that is what failed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForkWorker:
+    """Fork one worker. Descriptor: its end of the channel between it and the supervisor."""
+
+    generation: int = 0
+    serial: int = 0
+    slot: int = 0
+    row: int = 0
+    """Index into the scoreboard."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forked:
+    """The worker exists and is the supervisor's child."""
+
+    generation: int = 0
+    serial: int = 0
+    pid: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForkRefused:
+    """There is no such worker, and there will not be one."""
+
+    generation: int = 0
+    serial: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """The worker answers requests."""
+
+    generation: int = 0
+    serial: int = 0
+    interface: str = ""
+    """`wsgi` or `asgi`, as found or configured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootFailed:
+    """The worker cannot serve; it exits next."""
+
+    generation: int = 0
+    serial: int = 0
+    reason: str = ""
+    traceback: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drain:
+    """Take no more connections, finish what is in flight, exit with 0."""
+
+    generation: int = 0
+    serial: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draining:
+    """The worker drains of its own accord: somebody sent it the signal directly."""
+
+    generation: int = 0
+    serial: int = 0
+
+
+Message = (
+    Open | Opened | OpenFailed | ForkWorker | Forked | ForkRefused | Ready | BootFailed | Drain | Draining
+)

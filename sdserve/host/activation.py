@@ -1,0 +1,87 @@
+"""Listening sockets that a service manager passed to us: sd_listen_fds(3).
+
+Descriptors are told apart by name alone: with several socket units their order is random, and two
+may share a name, as the IPv4 and the IPv6 side of one service do. What nobody configured is closed:
+it may be left from a file descriptor store, or from a newer version's configuration.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Collection
+
+from systemd.daemon import listen_fds_with_names
+
+from sdserve.errors import ActivationError
+from sdserve.host.fds import Fd
+from sdserve.host.listeners import ListenSocket
+
+_log = logging.getLogger("sdserve")
+
+VARIABLES = ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "LISTEN_PIDFDID")
+"""What a service manager tells about them; never meant for our children."""
+
+
+def is_activated() -> bool:
+    """Whether descriptors were passed to this very process."""
+    return os.environ.get("LISTEN_PID") == str(os.getpid()) and os.environ.get("LISTEN_FDS", "0") != "0"
+
+
+def adopt(names: Collection[str]) -> list[ListenSocket]:
+    """Take over all descriptors that were passed: one or more for each of `names`, the others are closed.
+
+    ActivationError if one of `names` got none, or something that is no listening stream socket.
+    May be called once in a process; clears `VARIABLES` from the environment.
+    """
+    passed = [(name, Fd(number)) for number, name in sorted(listen_fds_with_names().items())]
+    for variable in VARIABLES:  # libsystemd has cleared the C library's copy only, and not all of them
+        os.environ.pop(variable, None)
+    adopted: list[ListenSocket] = []
+    try:
+        for name, descriptor in passed:
+            if name in names:
+                adopted.append(ListenSocket(name, _as_listener(name, descriptor)))
+            else:
+                _log.warning("descriptor %r was passed but is not configured, closing it", name)
+        missing = sorted(set(names) - {listener.name for listener in adopted})
+        if missing:
+            raise ActivationError(_missing(missing, [name for name, _ in passed]))
+    except ActivationError:
+        for listener in adopted:
+            listener.close()
+        raise
+    finally:
+        for _, descriptor in passed:
+            descriptor.close()
+    return adopted
+
+
+def _as_listener(name: str, descriptor: Fd) -> socket.socket:
+    try:
+        listener = socket.socket(fileno=descriptor.fileno())
+    except OSError as error:
+        raise ActivationError(f"descriptor {name!r} is not a socket: {error.strerror}") from None
+    descriptor.steal()  # it is the socket object's now
+    if (
+        listener.type != socket.SOCK_STREAM
+        or listener.family not in (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
+        or not listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    ):
+        listener.close()
+        raise ActivationError(
+            f"descriptor {name!r} is not a listening stream socket: "
+            "the socket unit needs ListenStream= and Accept=no"
+        )
+    listener.setblocking(False)
+    return listener
+
+
+def _missing(missing: list[str], passed: list[str]) -> str:
+    sections = ", ".join(f"[listen:{name}]" for name in missing)
+    names = ", ".join(repr(name) for name in passed) or "none"
+    return (
+        f"no descriptor was passed for {sections}; passed were: {names}. Set FileDescriptorName={missing[0]} "
+        "in the socket unit, or restart that unit if its ListenStream= has changed"
+    )

@@ -1,0 +1,96 @@
+"""Listening sockets of our own, for when no service manager passes any."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sdserve.errors import BindError
+from sdserve.host import holders
+from sdserve.host.addresses import Address, TcpAddress, UnixAddress
+from sdserve.host.listeners import ListenSocket
+
+
+def bind(name: str, address: Address, *, backlog: int, mode: int) -> ListenSocket:
+    """Listen at `address`, which names its host by number, for the section `name`.
+
+    `mode` is the file mode of a unix socket. BindError says what is wrong and, if it can be told,
+    who has the address already.
+    """
+    if isinstance(address, UnixAddress):
+        return _bind_unix(name, address, backlog, mode)
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    with _closed_on_error(socket.socket(family, socket.SOCK_STREAM)) as listener:
+        listener.setblocking(False)
+        # Connections of an earlier run in TIME_WAIT do not keep the address.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            # [::] is IPv6 alone, whatever net.ipv6.bindv6only says, so that 0.0.0.0 can stand beside it.
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        try:
+            listener.bind((address.host, address.port))
+            listener.listen(backlog)
+        except OSError as error:
+            raise BindError(f"cannot bind {address}: {_explain(error, address)}") from None
+    return ListenSocket(name, listener)
+
+
+def _explain(error: OSError, address: TcpAddress) -> str:
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    if error.errno == errno.EADDRINUSE:
+        holder = holders.of_port(address.port)
+        return f"{reason}, by {holder}" if holder else reason
+    if error.errno == errno.EACCES:
+        return f"{reason}; a port below 1024 needs CAP_NET_BIND_SERVICE, or a socket unit that binds it"
+    return reason
+
+
+def _bind_unix(name: str, address: UnixAddress, backlog: int, mode: int) -> ListenSocket:
+    path = address.path
+    with _closed_on_error(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as listener:
+        listener.setblocking(False)
+        try:
+            _remove_stale(address)
+            listener.bind(path)
+            # Nobody can connect before listen(), so nobody slips through the mode of the umask.
+            os.chmod(path, mode)
+            listener.listen(backlog)
+            status = os.stat(path, follow_symlinks=False)
+        except OSError as error:
+            raise BindError(f"cannot bind {address}: {error.strerror}") from None
+    return ListenSocket(name, listener, created=(status.st_dev, status.st_ino))
+
+
+def _remove_stale(address: UnixAddress) -> None:
+    """Remove the file of a socket that nobody listens at any more: its owner was killed."""
+    try:
+        status = os.stat(address.path, follow_symlinks=False)
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(status.st_mode):
+        raise BindError(f"cannot bind {address}: the path exists and is not a socket")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as visitor:
+        visitor.setblocking(
+            False
+        )  # a full backlog is somebody who listens (EAGAIN), not somebody to wait for
+        try:
+            visitor.connect(address.path)
+        except ConnectionRefusedError:
+            os.unlink(address.path)
+            return
+        except BlockingIOError:
+            raise BindError(f"cannot bind {address}: somebody listens there") from None
+        raise BindError(f"cannot bind {address}: address in use, by {holders.of_peer(visitor)}")
+
+
+@contextmanager
+def _closed_on_error(taken: socket.socket) -> Iterator[socket.socket]:
+    try:
+        yield taken
+    except BaseException:
+        taken.close()
+        raise

@@ -1,0 +1,78 @@
+"""What Linux offers about processes and Python does not: prctl(2), and reaping without waiting."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+from collections.abc import Iterator
+
+# linux/prctl.h
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_PR_GET_CHILD_SUBREAPER = 37
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def become_subreaper() -> None:
+    """Make this process the parent of its descendants whose own parent has exited.
+
+    OSError when the kernel does not do it.
+    """
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def is_subreaper() -> bool:
+    """Whether this process adopts its orphaned descendants."""
+    answer = ctypes.c_int()
+    _prctl(_PR_GET_CHILD_SUBREAPER, ctypes.addressof(answer))
+    return bool(answer.value)
+
+
+def set_parent_death_signal(signum: signal.Signals) -> None:
+    """Have `signum` sent to this process when its parent dies.
+
+    A change of parent clears nothing and signals nothing if it came before, so the caller has to
+    compare os.getppid() afterwards (prctl(2), PR_SET_PDEATHSIG).
+    """
+    _prctl(_PR_SET_PDEATHSIG, int(signum))
+
+
+def is_child(pid: int) -> bool:
+    """Whether `pid` is a child of this process, running or not yet reaped."""
+    if pid <= 0:  # which waitid(2) and kill(2) take for groups
+        return False
+    try:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def reap() -> Iterator[tuple[int, int]]:
+    """Collect every child that has exited, without waiting: (pid, exit code; a signal is negative)."""
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        yield pid, os.waitstatus_to_exitcode(status)
+
+
+def describe_exit(code: int) -> str:
+    """`code`, as `reap` gives it, in words."""
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return signal.Signals(-code).name
+    except ValueError:
+        return f"signal {-code}"
+
+
+def _prctl(option: int, argument: int) -> None:
+    if _libc.prctl(option, ctypes.c_ulong(argument), 0, 0, 0) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"prctl({option}): {os.strerror(number)}")

@@ -1,0 +1,40 @@
+"""What somebody at a terminal sees when it works."""
+
+from __future__ import annotations
+
+import socket
+import sys
+
+from sdserve import __version__
+from sdserve.host.addresses import describe
+from sdserve.host.listeners import ListenSocket
+from sdserve.supervisor.house import House
+
+
+def show(house: House) -> None:
+    """Write the banner to standard error if that is a terminal."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        sys.stderr.write(text(house))
+        sys.stderr.flush()
+
+
+def text(house: House) -> str:
+    """The banner: what is served, how, where, and how to stop."""
+    configuration = house.configuration
+    workers, threads = configuration.fleet.count, configuration.workers.threads
+    rows = [
+        ("Application", f"{configuration.app.application} ({house.interface})"),
+        ("Generation", ", ".join(map(str, sorted(house.zygotes)))),
+        ("Workers", f"{workers} x {threads} {'thread' if threads == 1 else 'threads'}"),
+        *(("Listening", url(listener)) for listener in house.listeners),
+        ("Reload", "stop it and start it again"),
+        ("Stop", "Ctrl-C"),
+    ]
+    lines = [f"  {label:<12}{value}" for label, value in rows]
+    return "\n".join(["", f"  sdserve {__version__}", *lines, "", ""])
+
+
+def url(listener: ListenSocket) -> str:
+    """Where a browser would go; a unix socket as it is configured."""
+    place = describe(listener.socket.getsockname(), listener.socket.family)
+    return place if listener.socket.family == socket.AF_UNIX else f"http://{place}/"

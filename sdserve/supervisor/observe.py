@@ -1,0 +1,192 @@
+"""What happened outside, as events: messages of our children, their ends, signals, time.
+
+A batch is read in an order in which nothing overtakes its cause: zygotes first (they announce
+workers), then workers, then the ends of both; and the last words of a process before its end.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from collections.abc import Iterator
+from time import monotonic
+
+from sdserve import __version__
+from sdserve.core import wire
+from sdserve.core.fleet import events
+from sdserve.errors import WireError
+from sdserve.host import process
+from sdserve.supervisor.house import House, Worker, Zygote
+
+_log = logging.getLogger("sdserve")
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""SIGHUP means that the terminal is gone."""
+SIGNALS = (*STOP_SIGNALS, signal.SIGCHLD)
+
+_MOST_AT_ONCE = 100
+"""Messages of one child that are read before the others get their turn."""
+
+Events = Iterator[events.Event]
+
+
+def wait(house: House, deadline: float | None) -> Events:
+    """Wait until something happens, but no longer than `deadline` (seconds, CLOCK_MONOTONIC)."""
+    ready = {
+        fd for fd, _ in house.poller.poll(None if deadline is None else max(0.0, deadline - monotonic()))
+    }
+    for zygote in list(house.zygotes.values()):
+        if zygote.channel.fileno() in ready:
+            yield from _hear_zygote(house, zygote)
+    for worker in list(house.workers.values()):
+        if worker.channel.fileno() in ready:
+            yield from _hear_worker(house, worker)
+    if house.signals.fileno() in ready:
+        yield from _take_signals(house)
+    if deadline is not None and monotonic() >= deadline:
+        yield events.TimePassed()
+
+
+def _take_signals(house: House) -> Events:
+    came = house.signals.read()
+    # One key press may reach us twice, from the terminal and from whoever started us: it is asked once.
+    if not came.isdisjoint(STOP_SIGNALS):
+        yield events.StopAsked()
+    if signal.SIGCHLD in came:
+        for pid, status in process.reap():
+            yield from _take_exit(house, pid, status)
+
+
+def _take_exit(house: House, pid: int, status: int) -> Events:
+    for zygote in list(house.zygotes.values()):
+        if zygote.pid == pid:
+            yield from _zygote_exited(house, zygote, status)
+            return
+    for worker in list(house.workers.values()):
+        if worker.pid == pid:
+            yield from _worker_exited(house, worker, status)
+            return
+    # An orphan that an application left to us, or a worker whose zygote has yet to announce it.
+    if any(worker.pid is None for worker in house.workers.values()):
+        house.early_exits[pid] = status
+    else:
+        house.early_exits.clear()
+
+
+def _zygote_exited(house: House, zygote: Zygote, status: int) -> Events:
+    zygote.process.returncode = status  # else Popen would wait for it, too
+    yield from _hear_zygote(house, zygote)
+    for worker in house.unborn(zygote.generation):
+        house.forget_worker(worker)
+    house.forget_zygote(zygote)
+    yield events.ZygoteExited(generation=zygote.generation, status=status)
+
+
+def _worker_exited(house: House, worker: Worker, status: int) -> Events:
+    yield from _hear_worker(house, worker)
+    house.forget_worker(worker)
+    yield events.WorkerExited(generation=worker.generation, serial=worker.serial, status=status)
+
+
+def _hear_zygote(house: House, zygote: Zygote) -> Events:
+    for message in _messages(house, zygote):
+        if message.generation != zygote.generation:
+            _log.warning("%s spoke of generation %d, ignoring", zygote, message.generation)
+            continue
+        match message:
+            case wire.Opened():
+                yield from _zygote_opened(house, zygote, message)
+            case wire.OpenFailed():
+                if message.traceback:
+                    _log.error("%s failed:\n%s", zygote, message.traceback)
+                yield events.ZygoteFailed(generation=message.generation, reason=message.reason)
+            case wire.Forked():
+                yield from _worker_forked(house, zygote, message)
+            case wire.ForkRefused(generation=generation, serial=serial, reason=reason):
+                if worker := house.worker_of(generation, serial):
+                    house.forget_worker(worker)
+                    yield events.ForkFailed(generation=generation, serial=serial, reason=reason)
+            case _:
+                _log.warning("%s sent %s, ignoring", zygote, type(message).__name__)
+
+
+def _zygote_opened(house: House, zygote: Zygote, message: wire.Opened) -> Events:
+    if message.protocol != wire.PROTOCOL:
+        house.hang_up(zygote.channel)  # which ends it
+        theirs = f"the sdserve {message.version} (protocol {message.protocol}) of {zygote.release.python}"
+        ours = f"sdserve {__version__} (protocol {wire.PROTOCOL})"
+        reason = f"{ours} cannot use {theirs}; install the same version on both sides"
+        yield events.ZygoteFailed(generation=zygote.generation, reason=reason)
+        return
+    _log.info(
+        "generation %d opened: directory %s, %sPython %s",
+        zygote.generation,
+        zygote.release.directory,
+        f"venv {zygote.release.venv}, " if zygote.release.venv else "",
+        message.python,
+    )
+    yield events.ZygoteReady(generation=zygote.generation)
+
+
+def _worker_forked(house: House, zygote: Zygote, message: wire.Forked) -> Events:
+    exited = house.early_exits.pop(message.pid, None)
+    if exited is None and not process.is_child(message.pid):
+        _refuse(house, zygote, f"process {message.pid}, which it claims to have forked, is not our child")
+        return
+    worker = house.worker_of(message.generation, message.serial)
+    if worker is None:
+        if exited is None:
+            os.kill(message.pid, signal.SIGKILL)  # it comes too late: it was given up
+        return
+    worker.pid = message.pid
+    yield events.WorkerForked(generation=worker.generation, serial=worker.serial, pid=message.pid)
+    if exited is not None:
+        yield from _worker_exited(house, worker, exited)
+
+
+def _hear_worker(house: House, worker: Worker) -> Events:
+    generation, serial = worker.generation, worker.serial
+    for message in _messages(house, worker):
+        if (message.generation, getattr(message, "serial", None)) != (generation, serial):
+            _log.warning("%s spoke of another worker, ignoring", worker)
+            continue
+        match message:
+            case wire.Ready(interface=interface):
+                house.interface = interface
+                yield events.WorkerReady(generation=generation, serial=serial)
+            case wire.BootFailed(reason=reason):
+                # The worker has written the traceback itself.
+                yield events.WorkerFailed(generation=generation, serial=serial, reason=reason)
+            case wire.Draining():
+                yield events.WorkerDraining(generation=generation, serial=serial)
+            case _:
+                _log.warning("%s sent %s, ignoring", worker, type(message).__name__)
+
+
+def _messages(house: House, child: Zygote | Worker) -> Iterator[wire.Message]:
+    """The messages of `child` that wait. When it hangs up, so do we."""
+    for _ in range(_MOST_AT_ONCE):
+        if child.channel.fileno() < 0:
+            return
+        try:
+            received = child.channel.receive()
+        except BlockingIOError:
+            return
+        except WireError as error:
+            _refuse(house, child, str(error))
+            return
+        if received is None:
+            house.hang_up(child.channel)
+            return
+        for descriptor in received.descriptors:
+            descriptor.close()  # no message to us carries any
+        yield received.message
+
+
+def _refuse(house: House, child: Zygote | Worker, why: str) -> None:
+    """End a process that does not keep to the language: nobody knows what else it does."""
+    _log.error("%s makes no sense, killing it: %s", child, why)
+    house.hang_up(child.channel)
+    if child.pid is not None:
+        os.kill(child.pid, signal.SIGKILL)

@@ -1,0 +1,110 @@
+"""The zygote's whole life: one Open, then a worker for each ForkWorker, until the supervisor lets go."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import signal
+import socket
+import traceback
+from types import FrameType
+
+from sdserve import __version__
+from sdserve.core import wire
+from sdserve.errors import EXIT_BOOT, EXIT_OK, SdserveError
+from sdserve.host.channel import Channel, Received
+from sdserve.host.worker_context import WorkerContext
+from sdserve.zygote import forking
+from sdserve.zygote.opening import Code, Generation, prepare
+
+_log = logging.getLogger("sdserve")
+
+
+def serve(channel: Channel, code: Code) -> int:
+    """Serve the supervisor at the other end of `channel`; the exit code.
+
+    WireError if the supervisor says what cannot be understood.
+    """
+    # A terminal sends these to the whole process group; the supervisor decides what they mean. A
+    # handler, because an ignored signal would stay ignored in whatever an application executes.
+    for signum in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(signum, _do_nothing)
+    received = channel.receive()
+    if received is None:
+        return EXIT_OK
+    number = received.message.generation
+    try:
+        generation = prepare(received, code)
+    except Exception as error:  # an application's import raises what it likes
+        channel.send(_open_failed(number, error))
+        return EXIT_BOOT
+    channel.send(
+        wire.Opened(
+            protocol=wire.PROTOCOL,
+            version=__version__,
+            generation=number,
+            python=platform.python_version(),
+        )
+    )
+    while (received := channel.receive()) is not None:
+        _obey(channel, generation, received)
+    return EXIT_OK
+
+
+def _open_failed(number: int, error: Exception) -> wire.OpenFailed:
+    known = isinstance(error, SdserveError)
+    cause = error.__cause__ if known else error
+    return wire.OpenFailed(
+        protocol=wire.PROTOCOL,
+        version=__version__,
+        generation=number,
+        reason=str(error) if known else f"{type(error).__name__}: {error}",
+        traceback="".join(traceback.format_exception(cause)) if cause else "",
+    )
+
+
+def _obey(channel: Channel, generation: Generation, received: Received) -> None:
+    order = received.message
+    if not isinstance(order, wire.ForkWorker) or len(received.descriptors) != 1:
+        _log.error(
+            "the supervisor sent %s with %d descriptors, ignoring",
+            type(order).__name__,
+            len(received.descriptors),
+        )
+        return
+    end = socket.socket(fileno=received.descriptors[0].steal())
+
+    def announce(pid: int) -> None:
+        channel.send(wire.Forked(generation=order.generation, serial=order.serial, pid=pid))
+
+    def work() -> int:
+        channel.close()  # it is the zygote's; a copy kept here would hide its end
+        return _work(generation, order, end)
+
+    try:
+        forking.fork_worker(parent=channel.peer_pid(), announce=announce, work=work)
+    except OSError as error:
+        channel.send(
+            wire.ForkRefused(
+                generation=order.generation, serial=order.serial, reason=f"fork: {error.strerror}"
+            )
+        )
+    finally:
+        end.close()
+
+
+def _work(generation: Generation, order: wire.ForkWorker, end: socket.socket) -> int:
+    context = WorkerContext(
+        generation=order.generation,
+        serial=order.serial,
+        slot=order.slot,
+        channel=end,
+        listeners=generation.listeners,
+        row=generation.scoreboard.row(order.row),
+        application=generation.application,
+    )
+    return generation.worker_main(context, generation.configuration)
+
+
+def _do_nothing(signum: int, frame: FrameType | None) -> None:
+    pass

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import os
+import select
+import signal
+
+import pytest
+
+from sdserve.host.signals import Signals
+
+
+@pytest.fixture
+def signals():
+    taken = Signals([signal.SIGUSR1, signal.SIGUSR2])
+    yield taken
+    taken.close()
+
+
+def is_readable(signals):
+    return bool(select.select([signals], [], [], 0)[0])
+
+
+def test_a_signal_becomes_something_to_read(signals):
+    assert not is_readable(signals)
+    os.kill(os.getpid(), signal.SIGUSR1)
+    assert is_readable(signals)
+    assert signals.read() == {signal.SIGUSR1}
+    assert not is_readable(signals)
+    assert signals.read() == set()
+
+
+def test_each_is_reported_once_however_often_it_came(signals):
+    for _ in range(3):
+        os.kill(os.getpid(), signal.SIGUSR1)
+        os.kill(os.getpid(), signal.SIGUSR2)
+    assert signals.read() == {signal.SIGUSR1, signal.SIGUSR2}
+
+
+def test_a_flood_neither_blocks_nor_warns_nor_loses_the_kind(signals):
+    # More than the socket holds: each byte takes a packet's worth of its buffer.
+    for _ in range(2000):
+        os.kill(os.getpid(), signal.SIGUSR1)
+    assert signals.read() == {signal.SIGUSR1}
+
+
+def test_closing_gives_the_handlers_back():
+    before = signal.getsignal(signal.SIGUSR1)
+    signals = Signals([signal.SIGUSR1])
+    assert signal.getsignal(signal.SIGUSR1) is not before
+    signals.close()
+    assert signal.getsignal(signal.SIGUSR1) is before
+    assert signal.set_wakeup_fd(-1) == -1
+
+
+def test_no_descriptor_passes_through_an_exec(signals):
+    assert not os.get_inheritable(signals.fileno())

@@ -1,0 +1,107 @@
+"""The supervisor's parts in this process, with real zygotes and workers below it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from contextlib import suppress
+from pathlib import Path
+from time import monotonic
+
+import pytest
+
+from sdserve.config.model import Configuration, Listener, LogOptions
+from sdserve.core.fleet import effects
+from sdserve.core.fleet.options import FleetOptions
+from sdserve.core.gateway.options import AppOptions, WorkerOptions
+from sdserve.core.http.options import HttpOptions
+from sdserve.host import binding, process
+from sdserve.host.addresses import parse
+from sdserve.host.scoreboard import Scoreboard
+from sdserve.host.signals import Signals
+from sdserve.supervisor import observe
+from sdserve.supervisor.house import ROWS, House
+from sdserve.supervisor.perform import perform
+
+STAND_IN = Path(__file__).parents[1] / "zygote" / "stand_in.py"
+TIMEOUT = 20.0  # seconds until a test that hangs fails
+
+
+class Supervisor:
+    """Gives orders as the fleet does and collects what happens."""
+
+    def __init__(self, house):
+        self.house = house
+        self.pending = []
+
+    def order(self, effect):
+        """Carry out an effect; what failed at once."""
+        return perform(self.house, effect)
+
+    def wait_for(self, *kinds):
+        """The next event of one of these kinds; the others before it are dropped."""
+        deadline = monotonic() + TIMEOUT
+        while True:
+            while self.pending:
+                event = self.pending.pop(0)
+                if isinstance(event, kinds):
+                    return event
+            assert monotonic() < deadline, f"no {kinds} came"
+            self.pending += observe.wait(self.house, deadline)
+
+    def ask(self):
+        """What the worker that answers next says about itself."""
+        place = self.house.listeners[0].socket.getsockname()
+        with socket.create_connection(place, timeout=TIMEOUT) as client, client.makefile("rb") as answer:
+            return json.load(answer)
+
+
+def make_configuration(directory, application="serve", **options):
+    """A configuration of one TCP listener."""
+    return Configuration(
+        name="test",
+        app=AppOptions(application=application, directory=str(directory), **options),
+        listen=(Listener(name="web", addresses=("127.0.0.1:0",)),),
+        fleet=FleetOptions(),
+        workers=WorkerOptions(),
+        http=HttpOptions(),
+        log=LogOptions(),
+        environment={"FROM_CONFIGURATION": "yes"},
+    )
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Makes a supervisor of the application; everything below it is gone after the test."""
+    process.become_subreaper()
+    houses = []
+
+    def start(application="serve", command=("-P", str(STAND_IN)), **options):
+        houses.append(
+            House(
+                configuration=make_configuration(tmp_path, application, **options),
+                listeners=[binding.bind("web", parse("127.0.0.1:0"), backlog=10, mode=0)],
+                scoreboard=Scoreboard.create(ROWS),
+                signals=Signals(observe.SIGNALS),
+                zygote_command=command,
+            )
+        )
+        return Supervisor(houses[-1])
+
+    yield start
+    for house in houses:
+        house.close()
+        house.scoreboard.memory.close()
+    with suppress(ChildProcessError):
+        while True:
+            os.waitpid(-1, 0)
+    process._prctl(process._PR_SET_CHILD_SUBREAPER, 0)
+
+
+@pytest.fixture
+def supervisor(start):
+    """A supervisor of an application that serves, with its first generation ordered."""
+    started = start()
+    assert started.order(effects.OpenGeneration(1)) == []
+    return started

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import os
+import pty
+import socket
+
+import pytest
+
+from sdserve.host.listeners import ListenSocket
+from sdserve.supervisor import banner
+
+
+@pytest.fixture
+def house(start):
+    house = start("shop:app").house
+    house.interface = "asgi"
+    return house
+
+
+def test_it_tells_what_is_served_how_where_and_how_to_stop(house):
+    text = banner.text(house)
+    port = house.listeners[0].socket.getsockname()[1]
+    for part in ("shop:app (asgi)", "1 x 1 thread", f"http://127.0.0.1:{port}/", "Ctrl-C"):
+        assert part in text
+
+
+def test_a_unix_socket_is_written_as_configured(tmp_path):
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"{tmp_path}/web.sock")
+        assert banner.url(ListenSocket("web", listener)) == f"unix:{tmp_path}/web.sock"
+
+
+def test_only_a_terminal_gets_it(house, monkeypatch, tmp_path):
+    leader, terminal = pty.openpty()
+    with open(terminal, "w") as stderr:
+        monkeypatch.setattr("sys.stderr", stderr)
+        banner.show(house)
+    assert b"shop:app (asgi)" in os.read(leader, 10_000)
+    os.close(leader)
+    with open(tmp_path / "log", "w") as stderr:
+        monkeypatch.setattr("sys.stderr", stderr)
+        banner.show(house)
+    assert (tmp_path / "log").read_text() == ""

@@ -1,0 +1,239 @@
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import textwrap
+from time import monotonic
+
+import pytest
+
+from sdserve.core import wire
+from sdserve.core.fleet import effects, events
+from sdserve.errors import EXIT_BOOT
+from sdserve.host import channel
+from sdserve.supervisor import observe
+from sdserve.supervisor.house import Worker
+
+
+@pytest.fixture
+def run(start):
+    """Starts an application in a first worker, without waiting for it."""
+
+    def run(application="serve", **options):
+        supervisor = start(application, **options)
+        supervisor.order(effects.OpenGeneration(1))
+        supervisor.wait_for(events.ZygoteReady)
+        supervisor.order(effects.Fork(generation=1, serial=1, slot=1))
+        return supervisor
+
+    return run
+
+
+@pytest.fixture
+def zygote(start, tmp_path):
+    """Starts a program in place of a zygote; `answer` is sent by it as its first packet."""
+
+    def zygote(source):
+        program = tmp_path / "program.py"
+        program.write_text("import socket, sys, time\nsocket = socket.socket(fileno=int(sys.argv[1]))\n")
+        with program.open("a") as file:
+            file.write(textwrap.dedent(source))
+        supervisor = start(command=(str(program),))
+        supervisor.order(effects.OpenGeneration(1))
+        return supervisor
+
+    return zygote
+
+
+def test_time_passes_only_when_it_does(start):
+    supervisor = start()
+    assert list(observe.wait(supervisor.house, monotonic())) == [events.TimePassed()]
+    os.kill(os.getpid(), signal.SIGCHLD)
+    assert list(observe.wait(supervisor.house, monotonic() + 3600)) == []
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_stop_is_asked_by_signal(start, signum):
+    supervisor = start()
+    os.kill(os.getpid(), signum)
+    assert list(observe.wait(supervisor.house, None)) == [events.StopAsked()]
+
+
+def test_one_key_press_that_arrives_twice_is_asked_once(start):
+    supervisor = start()
+    for signum in (signal.SIGINT, signal.SIGINT, signal.SIGTERM):
+        os.kill(os.getpid(), signum)
+    assert list(observe.wait(supervisor.house, None)) == [events.StopAsked()]
+    os.kill(os.getpid(), signal.SIGINT)
+    assert list(observe.wait(supervisor.house, None)) == [events.StopAsked()]
+
+
+def test_a_worker_is_announced_before_it_speaks_and_speaks_before_it_ends(run):
+    supervisor = run("fail")
+    seen = []
+    while not seen or not isinstance(seen[-1], events.WorkerExited):
+        seen.append(supervisor.wait_for(object))
+    assert [type(event) for event in seen] == [
+        events.WorkerForked,
+        events.WorkerFailed,
+        events.WorkerExited,
+    ]
+    assert seen[1].reason == "no such module"
+    assert seen[2].status == EXIT_BOOT
+
+
+def test_a_worker_that_was_signalled_says_that_it_drains(run):
+    supervisor = run()
+    pid = supervisor.wait_for(events.WorkerForked).pid
+    supervisor.wait_for(events.WorkerReady)
+    os.kill(pid, signal.SIGTERM)
+    assert supervisor.wait_for(events.WorkerDraining) == events.WorkerDraining(1, 1)
+    assert supervisor.wait_for(events.WorkerExited).status == 0
+
+
+def test_a_worker_that_makes_no_sense_is_killed(run, caplog):
+    supervisor = run("garbage")
+    assert supervisor.wait_for(events.WorkerExited).status == -signal.SIGKILL
+    assert "worker 1 (slot 1, generation 1, pid" in caplog.text
+    assert "makes no sense, killing it: a packet of 7 bytes is not JSON" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("message", "complaint"),
+    [
+        (wire.Ready(generation=1, serial=2), "spoke of another worker, ignoring"),
+        (wire.Ready(generation=2, serial=1), "spoke of another worker, ignoring"),
+        (wire.Opened(generation=1), "spoke of another worker, ignoring"),
+        (wire.Drain(generation=1, serial=1), "sent Drain, ignoring"),
+    ],
+)
+def test_what_a_worker_may_not_say_is_ignored(start, caplog, message, complaint):
+    supervisor = start()
+    ours, theirs = channel.pair()
+    supervisor.house.admit_worker(Worker(generation=1, serial=1, slot=1, row=0, channel=ours))
+    theirs.send(message, [0])
+    assert list(observe.wait(supervisor.house, monotonic() + 20)) == []
+    assert complaint in caplog.text
+    theirs.close()
+
+
+def test_a_chatty_worker_leaves_the_others_their_turn(start):
+    supervisor = start()
+    ours, theirs = channel.pair()
+    supervisor.house.admit_worker(Worker(generation=1, serial=1, slot=1, row=0, channel=ours))
+    for _ in range(250):
+        theirs.send(wire.Ready(generation=1, serial=1))
+    heard = [len(list(observe.wait(supervisor.house, monotonic() + 20))) for _ in range(3)]
+    assert heard == [100, 100, 50]
+    theirs.close()
+
+
+def test_orphans_of_an_application_are_reaped_and_forgotten(run):
+    supervisor = run()
+    supervisor.wait_for(events.WorkerReady)
+    child = os.fork()
+    if child == 0:
+        os._exit(1)
+    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+    assert list(observe.wait(supervisor.house, monotonic() + 20)) == []
+    with pytest.raises(ChildProcessError):
+        os.waitpid(child, 0)
+    assert supervisor.house.early_exits == {}
+
+
+def test_an_exit_that_comes_before_its_announcement_is_kept(start):
+    supervisor = start()
+    ours, theirs = channel.pair()
+    worker = Worker(generation=1, serial=1, slot=1, row=0, channel=ours)
+    supervisor.house.admit_worker(worker)
+    child = os.fork()
+    if child == 0:
+        os._exit(4)
+    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+    assert list(observe.wait(supervisor.house, monotonic() + 20)) == []
+    supervisor.order(effects.OpenGeneration(1))
+    [zygote] = supervisor.house.zygotes.values()
+    announced = observe._worker_forked(
+        supervisor.house, zygote, wire.Forked(generation=1, serial=1, pid=child)
+    )
+    assert list(announced) == [
+        events.WorkerForked(generation=1, serial=1, pid=child),
+        events.WorkerExited(generation=1, serial=1, status=4),
+    ]
+    theirs.close()
+
+
+def test_the_paths_of_a_generation_are_logged(start, tmp_path, caplog):
+    caplog.set_level(logging.INFO, "sdserve")
+    supervisor = start()
+    supervisor.order(effects.OpenGeneration(1))
+    supervisor.wait_for(events.ZygoteReady)
+    assert f"generation 1 opened: directory {tmp_path}, Python {sys.version.split()[0]}" in caplog.text
+
+
+def test_a_zygote_that_cannot_preload_says_why(start, caplog):
+    supervisor = start("import missing_module", preload=True)
+    supervisor.order(effects.OpenGeneration(1))
+    failed = supervisor.wait_for(events.ZygoteFailed)
+    assert failed.reason == "the application cannot be imported: No module named 'missing_module'"
+    assert "ModuleNotFoundError: No module named 'missing_module'" in caplog.text
+    assert supervisor.wait_for(events.ZygoteExited) == events.ZygoteExited(1, EXIT_BOOT)
+
+
+def test_a_zygote_of_another_protocol_is_refused(zygote):
+    supervisor = zygote("""
+        socket.send(b'{"kind": "Opened", "protocol": 99, "version": "9.9", "generation": 1}')
+        socket.recv(1), socket.recv(1)
+    """)
+    failed = supervisor.wait_for(events.ZygoteFailed)
+    assert "cannot use the sdserve 9.9 (protocol 99)" in failed.reason
+    assert "install the same version on both sides" in failed.reason
+    assert supervisor.wait_for(events.ZygoteExited).status == 0
+
+
+@pytest.mark.parametrize(
+    ("source", "complaint"),
+    [
+        ("socket.send(b'garbage')", "makes no sense, killing it"),
+        (
+            """socket.send(b'{"kind": "Forked", "generation": 1, "serial": 1, "pid": -1}')""",
+            "process -1, which it claims to have forked, is not our child",
+        ),
+        (
+            """socket.send(b'{"kind": "Forked", "generation": 1, "serial": 1, "pid": 1}')""",
+            "process 1, which it claims to have forked, is not our child",
+        ),
+    ],
+)
+def test_a_zygote_that_cannot_be_worked_with_is_killed(zygote, caplog, source, complaint):
+    supervisor = zygote(f"socket.recv(10)\n{source}\ntime.sleep(60)")
+    assert supervisor.wait_for(events.ZygoteExited) == events.ZygoteExited(1, -signal.SIGKILL)
+    assert complaint in caplog.text
+    assert supervisor.house.zygotes == {}
+
+
+def test_what_a_zygote_may_not_say_is_ignored(zygote, caplog):
+    supervisor = zygote("""
+        socket.send(b'{"kind": "Opened", "generation": 2}')
+        socket.send(b'{"kind": "Drain", "generation": 1}')
+        socket.send(b'{"kind": "ForkRefused", "generation": 1, "serial": 77}')
+        sys.exit(5)
+    """)
+    assert supervisor.wait_for(object) == events.ZygoteExited(1, 5)
+    assert "spoke of generation 2, ignoring" in caplog.text
+    assert "sent Drain, ignoring" in caplog.text
+
+
+def test_a_fork_that_is_refused_frees_its_row(zygote):
+    supervisor = zygote("""
+        socket.recv(100_000), socket.recv(1000)
+        socket.send(b'{"kind": "ForkRefused", "generation": 1, "serial": 1, "reason": "fork: no"}')
+        socket.recv(1)
+    """)
+    supervisor.order(effects.Fork(generation=1, serial=1, slot=1))
+    failed = supervisor.wait_for(events.ForkFailed)
+    assert failed == events.ForkFailed(generation=1, serial=1, reason="fork: no")
+    assert supervisor.house.workers == {}
+    assert supervisor.house.free_rows[-1] == 0

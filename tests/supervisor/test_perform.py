@@ -1,0 +1,247 @@
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+from time import monotonic
+
+import pytest
+
+from sdserve.core import wire
+from sdserve.core.fleet import effects, events
+from sdserve.host.scoreboard import READY, STATE
+from sdserve.supervisor import observe
+from sdserve.supervisor.house import ROWS
+from sdserve.supervisor.perform import _PERFORMERS, perform
+from tests.notify_socket import NotifySocket
+
+
+def test_every_effect_has_its_performer():
+    assert set(_PERFORMERS) == set(effects.Effect.__args__)
+
+
+def fork(supervisor, serial=1, slot=1):
+    """Order a worker and wait until it is ready; its pid."""
+    assert supervisor.order(effects.Fork(generation=1, serial=serial, slot=slot)) == []
+    forked = supervisor.wait_for(events.WorkerForked)
+    ready = supervisor.wait_for(events.WorkerReady)
+    assert (forked.serial, ready.serial) == (serial, serial)
+    return forked.pid
+
+
+@pytest.fixture
+def opened(supervisor):
+    assert supervisor.wait_for(events.ZygoteReady) == events.ZygoteReady(1)
+    return supervisor
+
+
+def test_a_worker_is_forked_and_serves(opened):
+    pid = fork(opened)
+    assert opened.ask()["pid"] == pid
+    assert opened.house.interface == "wsgi"
+    assert opened.house.scoreboard.row(0).words[STATE] == READY
+
+
+def test_workers_have_rows_of_their_own_which_are_used_again(opened):
+    for serial in (1, 2):
+        fork(opened, serial, slot=serial)
+    assert [worker.row for worker in opened.house.workers.values()] == [0, 1]
+    opened.order(effects.Kill(1, 1))
+    opened.wait_for(events.WorkerExited)
+    assert opened.house.scoreboard.row(0).words.tolist() == [0] * 32
+    fork(opened, 3)
+    assert opened.house.workers[3].row == 0
+
+
+def test_drained_workers_end_by_themselves(opened):
+    fork(opened)
+    assert opened.order(effects.Drain(1, 1)) == []
+    assert opened.wait_for(events.WorkerExited) == events.WorkerExited(generation=1, serial=1, status=0)
+    assert opened.house.workers == {}
+
+
+def test_a_worker_that_does_not_read_is_drained_by_signal(opened):
+    pid = fork(opened)
+    freeze(pid)
+    with pytest.raises(BlockingIOError):
+        fill(opened.house.workers[1].channel)
+    assert opened.order(effects.Drain(1, 1)) == []
+    assert signal.SIGTERM in pending_signals(pid)
+
+
+def freeze(pid):
+    os.kill(pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOWAIT)
+
+
+def fill(channel):
+    while True:
+        channel.send(wire.Drain(generation=1, serial=1))
+
+
+def pending_signals(pid):
+    status = Path(f"/proc/{pid}/status").read_text()
+    [bits] = [int(line.split()[1], 16) for line in status.splitlines() if line.startswith("ShdPnd:")]
+    return [signum for signum in signal.valid_signals() if bits & 1 << signum - 1]
+
+
+def test_killed_workers_say_so(start):
+    supervisor = start("deaf")
+    supervisor.order(effects.OpenGeneration(1))
+    supervisor.wait_for(events.ZygoteReady)
+    fork(supervisor)
+    supervisor.order(effects.Drain(1, 1))
+    supervisor.order(effects.Kill(1, 1))
+    assert supervisor.wait_for(events.WorkerExited).status == -signal.SIGKILL
+
+
+def test_orders_about_the_departed_do_nothing(opened):
+    for effect in (
+        effects.Drain(1, 9),
+        effects.Kill(1, 9),
+        effects.KillZygote(9),
+        effects.CloseGeneration(9),
+    ):
+        assert opened.order(effect) == []
+    assert opened.order(effects.Fork(generation=9, serial=1, slot=1)) == []
+    assert opened.house.workers == {}
+
+
+def test_a_zygote_that_is_let_go_exits(opened):
+    assert opened.order(effects.CloseGeneration(1)) == []
+    assert opened.wait_for(events.ZygoteExited) == events.ZygoteExited(1, 0)
+    assert opened.house.zygotes == {}
+    assert opened.house.releases == {}
+
+
+def test_a_zygote_that_is_killed_leaves_its_workers(opened):
+    pid = fork(opened)
+    opened.order(effects.KillZygote(1))
+    assert opened.wait_for(events.ZygoteExited) == events.ZygoteExited(1, -signal.SIGKILL)
+    assert opened.ask()["pid"] == pid
+
+
+def test_a_second_zygote_of_a_generation_runs_what_the_first_ran(start, tmp_path):
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    (tmp_path / "current").symlink_to("one")
+    supervisor = start()
+    supervisor.house.configuration = replace_directory(supervisor.house.configuration, tmp_path / "current")
+    supervisor.order(effects.OpenGeneration(1))
+    supervisor.wait_for(events.ZygoteReady)
+    (tmp_path / "current").unlink()
+    (tmp_path / "current").symlink_to("two")
+    supervisor.order(effects.KillZygote(1))
+    supervisor.wait_for(events.ZygoteExited)
+    supervisor.order(effects.OpenGeneration(1))
+    supervisor.wait_for(events.ZygoteReady)
+    fork(supervisor)
+    assert supervisor.ask()["cwd"] == str(tmp_path / "one")
+
+
+def replace_directory(configuration, directory):
+    return replace(configuration, app=replace(configuration.app, directory=str(directory)))
+
+
+def test_a_directory_that_is_gone_is_a_failed_zygote(start, tmp_path):
+    supervisor = start()
+    supervisor.house.configuration = replace_directory(supervisor.house.configuration, tmp_path / "gone")
+    [failed] = supervisor.order(effects.OpenGeneration(1))
+    assert failed == events.ZygoteNotStarted(1, f"directory: {tmp_path}/gone does not exist")
+
+
+def test_an_interpreter_that_cannot_be_started_is_a_failed_zygote(supervisor, monkeypatch, tmp_path):
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
+    [failed] = supervisor.order(effects.OpenGeneration(2))
+    assert failed.generation == 2
+    assert "its interpreter cannot be started" in failed.reason
+
+
+def test_a_configuration_that_fits_no_message_is_a_failed_zygote(supervisor):
+    supervisor.house.configuration.environment["HUGE"] = "x" * 100_000
+    supervisor.house.configuration.environment["HUGER"] = "x" * 100_000
+    [failed] = supervisor.order(effects.OpenGeneration(2))
+    assert "more than the 196,608 of a packet" in failed.reason
+    assert 2 not in supervisor.house.zygotes
+
+
+def test_a_zygote_that_reads_nothing_refuses_in_the_end(opened):
+    freeze(opened.house.zygotes[1].pid)
+    failed = []
+    for serial in range(1, ROWS):
+        failed = opened.order(effects.Fork(generation=1, serial=serial, slot=1))
+        if failed:
+            break
+    assert failed == [
+        events.ForkFailed(generation=1, serial=serial, reason="Resource temporarily unavailable")
+    ]
+
+
+def test_a_full_scoreboard_is_a_failed_fork(opened):
+    opened.house.free_rows.clear()
+    [failed] = opened.order(effects.Fork(generation=1, serial=1, slot=1))
+    assert failed.reason == "the scoreboard is full"
+
+
+def test_a_worker_whose_zygote_never_answers_is_given_up(opened):
+    zygote = opened.house.zygotes[1].pid
+    freeze(zygote)
+    opened.order(effects.Fork(generation=1, serial=1, slot=1))
+    [failed] = opened.order(effects.Kill(1, 1))
+    assert failed == events.ForkFailed(generation=1, serial=1, reason="its zygote did not answer")
+    # And when it does answer after all, the worker that nobody waits for any more is ended.
+    os.kill(zygote, signal.SIGCONT)
+    assert fork(opened, serial=2) == opened.ask()["pid"]
+    assert list(opened.house.workers) == [2]
+
+
+def test_a_dead_zygote_answers_with_its_exit_alone(opened):
+    zygote = opened.house.zygotes[1].pid
+    os.kill(zygote, signal.SIGKILL)
+    os.waitid(os.P_PID, zygote, os.WEXITED | os.WNOWAIT)
+    assert opened.order(effects.Fork(generation=1, serial=1, slot=1)) == []
+    assert opened.wait_for(events.ForkFailed, events.ZygoteExited) == events.ZygoteExited(1, -signal.SIGKILL)
+    assert opened.house.workers == {}
+    assert len(opened.house.free_rows) == ROWS
+
+
+@pytest.mark.parametrize("order", [effects.Fork(generation=1, serial=1, slot=1), effects.CloseGeneration(1)])
+def test_a_zygote_that_hung_up_and_lives_is_killed_when_it_is_needed(start, tmp_path, order):
+    (tmp_path / "deaf.py").write_text("import os, sys, time; os.close(int(sys.argv[1])); time.sleep(60)")
+    supervisor = start(command=(str(tmp_path / "deaf.py"),))
+    supervisor.order(effects.OpenGeneration(1))
+    while supervisor.house.zygotes[1].channel.fileno() >= 0:
+        assert list(observe.wait(supervisor.house, monotonic() + 20)) == []
+    assert supervisor.order(order) == []
+    assert supervisor.wait_for(events.ZygoteExited) == events.ZygoteExited(1, -signal.SIGKILL)
+
+
+def test_the_service_manager_hears_what_the_fleet_says(supervisor, monkeypatch):
+    manager = NotifySocket()
+    monkeypatch.setenv("NOTIFY_SOCKET", manager.address)
+    for effect in (effects.NotifyStatus("Booting"), effects.NotifyReady(), effects.NotifyStopping()):
+        assert supervisor.order(effect) == []
+    assert manager.status == "Booting"
+    assert manager.messages == [("STATUS", "Booting"), ("READY", "1"), ("STOPPING", "1")]
+    manager.close()
+
+
+def test_a_service_manager_that_is_gone_does_no_harm(supervisor, monkeypatch, caplog):
+    monkeypatch.setenv("NOTIFY_SOCKET", "@nobody-is-here")
+    assert supervisor.order(effects.NotifyReady()) == []
+    assert "the service manager cannot be told" in caplog.text
+
+
+@pytest.mark.parametrize("level", ["debug", "info", "warning", "error"])
+def test_what_the_fleet_says_is_logged(supervisor, caplog, level):
+    caplog.set_level("DEBUG", "sdserve")
+    supervisor.order(effects.Log(level, "100 % of it"))
+    assert [(record.levelname, record.getMessage()) for record in caplog.records[-1:]] == [
+        (level.upper(), "100 % of it")
+    ]
+
+
+def test_the_exit_code_is_kept_for_the_loop(supervisor):
+    assert perform(supervisor.house, effects.Exit(3)) == []
+    assert supervisor.house.exit_code == 3
