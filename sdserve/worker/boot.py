@@ -43,6 +43,7 @@ def worker_main(context: WorkerContext, configuration: Configuration) -> int:
         application = context.application
         if application is None:
             application = import_application(configuration.app.application)
+        logs.keep_own_loggers()  # its logging configuration may have switched them off
         return loop.run_until_complete(_serve(context, configuration, channel, application))
     except BootError as error:
         _report_failure(context, channel, error)
@@ -83,6 +84,7 @@ async def _serve(
     loop.add_signal_handler(signal.SIGTERM, asked_by_signal)
     server.start([listener for _, listener in context.listeners])
     channel.listen(loop, server.drain)
+    logs.keep_own_loggers()
     channel.send(Ready(**identity, interface=gateway.interface))
     await server.wait_drained()
     await loop.shutdown_asyncgens()

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import sys
 import threading
+from asyncio import _set_running_loop
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import copy_context
 from typing import Any
@@ -223,7 +224,18 @@ class InlineExchange(WsgiExchange):
 
     def body_ended(self) -> None:
         self._gateway.calls.add(self)
-        self._context.run(self._call)
+        self._run(self._call)
+
+    def _run(self, call: Callable[[], None]) -> None:
+        """Run application code on this thread: in its own context, and free to run an event loop of its own.
+
+        An application that bridges to async code (asgiref, asyncio.run) refuses to where a loop is running.
+        """
+        _set_running_loop(None)
+        try:
+            self._context.run(call)
+        finally:
+            _set_running_loop(self._gateway.loop)
 
     def _call(self) -> None:
         try:
@@ -279,7 +291,7 @@ class InlineExchange(WsgiExchange):
 
     def writable(self) -> None:
         if self._iterator is not None:
-            self._context.run(self._resume)
+            self._run(self._resume)
 
     def _resume(self) -> None:
         try:
@@ -291,7 +303,7 @@ class InlineExchange(WsgiExchange):
         was_gone = self._gone
         self._gone = True
         if self._iterator is not None and not was_gone:
-            self._context.run(self._end)
+            self._run(self._end)
         elif self._spool is not None and self._result is None:
             self._spool.close()
 
