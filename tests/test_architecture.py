@@ -18,8 +18,8 @@ FUNCTION_LINES = 60
 DRAWERS = {"utils", "util", "helpers", "helper", "common", "base", "manager", "misc"}
 """Names of files into which anything would fit."""
 IMPURE = {
-    "asyncio", "logging", "multiprocessing", "os", "random", "secrets", "select", "selectors", "signal", "socket",
-    "subprocess", "threading", "time",
+    "asyncio", "logging", "multiprocessing", "os", "random", "secrets", "select", "selectors", "signal",
+    "socket", "subprocess", "threading", "time",
 }  # fmt: skip
 """What decides must not touch the world, nor ask it for the time."""
 
@@ -100,20 +100,14 @@ def test_a_module_says_what_it_is_for(path):
 
 
 @every_source
-def test_no_assertion_is_silenced(path):
-    """An exception that is passed over says why."""
-    silent = re.compile(r"except[^\n]*:\n\s+pass\n")
-    assert silent.findall(path.read_text()) == []
+def test_not_every_exception_is_passed_over(path):
+    silent = re.compile(r"except( Exception| BaseException)?:\n\s+pass\n")
+    assert silent.search(path.read_text()) is None
 
 
-def test_modules_of_the_core_have_their_tests():
-    """One source file, one test file; files of declarations alone need none."""
-    missing = []
-    for path in (ROOT / "sdserve" / "core").rglob("*.py"):
-        place = path.relative_to(ROOT / "sdserve")
-        if functions(path) and not (ROOT / "tests" / place.parent).is_dir():
-            missing.append(str(place))
-    assert missing == []
+def test_the_tests_mirror_the_rooms():
+    rooms = {path.parent.relative_to(ROOT / "sdserve") for path in SOURCES if functions(path)}
+    assert [str(room) for room in sorted(rooms) if not (ROOT / "tests" / room).is_dir()] == []
 
 
 def test_dependencies_are_those_that_are_declared():

@@ -30,7 +30,9 @@ def is_activated() -> bool:
 
 
 def adopt(names: Collection[str]) -> list[ListenSocket]:
-    """Take over all descriptors that were passed: one or more for each of `names`, the others are closed.
+    """Take over the descriptors that were passed: one or more for each of `names`, the others are closed.
+
+    Without any name, as where nothing was configured, all of them are wanted, under their own names.
 
     ActivationError if one of `names` got none, or something that is no listening stream socket.
     May be called once in a process; clears `VARIABLES` from the environment.
@@ -41,7 +43,7 @@ def adopt(names: Collection[str]) -> list[ListenSocket]:
     adopted: list[ListenSocket] = []
     try:
         for name, descriptor in passed:
-            if name in names:
+            if not names or name in names:
                 adopted.append(ListenSocket(name, _as_listener(name, descriptor)))
             else:
                 _log.warning("descriptor %r was passed but is not configured, closing it", name)

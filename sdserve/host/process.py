@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import signal
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ def become_subreaper() -> None:
     OSError when the kernel does not do it.
     """
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    if not is_subreaper():  # a sandbox may answer calls it does not know with success
+        raise OSError(errno.ENOSYS, "the kernel does not support PR_SET_CHILD_SUBREAPER")
 
 
 def is_subreaper() -> bool:
@@ -60,16 +63,6 @@ def reap() -> Iterator[tuple[int, int]]:
         if pid == 0:
             return
         yield pid, os.waitstatus_to_exitcode(status)
-
-
-def describe_exit(code: int) -> str:
-    """`code`, as `reap` gives it, in words."""
-    if code >= 0:
-        return f"exit code {code}"
-    try:
-        return signal.Signals(-code).name
-    except ValueError:
-        return f"signal {-code}"
 
 
 def _prctl(option: int, argument: int) -> None:

@@ -28,21 +28,15 @@ PID = 4
 HEARTBEAT_NS = 5  # when the worker's loop last turned, CLOCK_MONOTONIC
 CONNECTIONS = 6  # open now
 IN_FLIGHT = 7  # requests being answered now
-OLDEST_START_NS = 8  # when the oldest of these began, CLOCK_MONOTONIC; 0: there is none
-ACCEPTED = 9  # connections since the worker's birth
-REQUESTS = 10  # answered since its birth
-ERRORS = 11  # of these, answered by a failure of the application
-BYTES_RECEIVED = 12
-BYTES_SENT = 13
-BUSY_THREADS = 14
-QUEUED = 15  # requests that wait for a thread
+ACCEPTED = 8  # connections since the worker's birth
+REQUESTS = 9  # answered since its birth
+ERRORS = 10  # of these, answered by a failure of the application
 
 # Values of STATE.
 FREE = 0
 BOOTING = 1
 READY = 2
 DRAINING = 3
-STATE_NAMES = {FREE: "free", BOOTING: "booting", READY: "ready", DRAINING: "draining"}
 
 
 class ScoreboardRow:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
@@ -83,15 +84,22 @@ class House:
     def __post_init__(self) -> None:
         self.poller.register(self.signals, select.EPOLLIN)
 
+    def take_row(self) -> int:
+        """A free row of the scoreboard, taken for good only by `admit_worker`. OSError if there is none."""
+        if not self.free_rows:
+            raise OSError(errno.ENOSPC, "the scoreboard is full")
+        return self.free_rows[-1]
+
     def admit_zygote(self, zygote: Zygote) -> None:
         """Take in a new zygote and listen to it."""
-        self.zygotes[zygote.generation] = zygote
         self.poller.register(zygote.channel, select.EPOLLIN)
+        self.zygotes[zygote.generation] = zygote
 
     def admit_worker(self, worker: Worker) -> None:
         """Take in a worker that was asked for and listen to it."""
-        self.workers[worker.serial] = worker
         self.poller.register(worker.channel, select.EPOLLIN)
+        self.free_rows.remove(worker.row)
+        self.workers[worker.serial] = worker
 
     def hang_up(self, channel: Channel) -> None:
         """Stop listening to a channel and close it."""

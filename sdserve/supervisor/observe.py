@@ -135,9 +135,8 @@ def _worker_forked(house: House, zygote: Zygote, message: wire.Forked) -> Events
         _refuse(house, zygote, f"process {message.pid}, which it claims to have forked, is not our child")
         return
     worker = house.worker_of(message.generation, message.serial)
-    if worker is None:
-        if exited is None:
-            os.kill(message.pid, signal.SIGKILL)  # it comes too late: it was given up
+    if worker is None or worker.pid is not None:
+        _refuse(house, zygote, f"it was not asked for the worker {message.serial} that it forked")
         return
     worker.pid = message.pid
     yield events.WorkerForked(generation=worker.generation, serial=worker.serial, pid=message.pid)

@@ -6,7 +6,6 @@ fleet decides what to do about it.
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import signal
@@ -64,13 +63,12 @@ def _fork(house: House, effect: effects.Fork) -> list[events.Event]:
     try:
         if _is_deaf(zygote):
             raise ConnectionResetError
-        house.admit_worker(_ask_for_worker(house, zygote, effect))
+        _ask_for_worker(house, zygote, effect)
     except ConnectionError:
         os.kill(zygote.pid, signal.SIGKILL)  # it is dead already, or better so; again its exit is the answer
     except OSError as error:
-        return [
-            events.ForkFailed(generation=effect.generation, serial=effect.serial, reason=str(error.strerror))
-        ]
+        reason = str(error.strerror)
+        return [events.ForkFailed(generation=effect.generation, serial=effect.serial, reason=reason)]
     return []
 
 
@@ -79,21 +77,19 @@ def _is_deaf(zygote: Zygote) -> bool:
     return zygote.channel.fileno() < 0
 
 
-def _ask_for_worker(house: House, zygote: Zygote, effect: effects.Fork) -> Worker:
-    if not house.free_rows:
-        raise OSError(errno.ENOSPC, "the scoreboard is full")
-    row = house.free_rows[-1]
+def _ask_for_worker(house: House, zygote: Zygote, effect: effects.Fork) -> None:
+    identity = {"generation": effect.generation, "serial": effect.serial, "slot": effect.slot}
+    row = house.take_row()
     ours, theirs = channel.pair()
+    worker = Worker(**identity, row=row, channel=ours)
+    house.admit_worker(worker)
     try:
-        order = wire.ForkWorker(generation=effect.generation, serial=effect.serial, slot=effect.slot, row=row)
-        zygote.channel.send(order, [theirs.fileno()])
-    except BaseException:
-        ours.close()
+        zygote.channel.send(wire.ForkWorker(**identity, row=row), [theirs.fileno()])
+    except OSError:
+        house.forget_worker(worker)
         raise
     finally:
         theirs.close()
-    house.free_rows.pop()
-    return Worker(generation=effect.generation, serial=effect.serial, slot=effect.slot, row=row, channel=ours)
 
 
 def _drain(house: House, effect: effects.Drain) -> list[events.Event]:
@@ -110,22 +106,15 @@ def _drain(house: House, effect: effects.Drain) -> list[events.Event]:
 
 
 def _kill(house: House, effect: effects.Kill) -> list[events.Event]:
-    worker = house.workers.get(effect.serial)
-    if worker is None:
-        return []
-    if worker.pid is None:
-        # Its zygote has not answered; should it ever do so, `observe` kills what nobody waits for.
-        house.forget_worker(worker)
-        reason = "its zygote did not answer"
-        return [events.ForkFailed(generation=effect.generation, serial=effect.serial, reason=reason)]
-    _signal_worker(worker, signal.SIGKILL)
+    if worker := house.workers.get(effect.serial):
+        _signal_worker(worker, signal.SIGKILL)
     return []
 
 
 def _signal_worker(worker: Worker, signum: signal.Signals) -> None:
-    # Until it has been reaped its pid belongs to nobody else.
+    # One without a pid is not born yet; the fleet orders it again when it is told of its birth.
     if worker.pid is not None:
-        os.kill(worker.pid, signum)
+        os.kill(worker.pid, signum)  # nobody else's, for it has not been reaped
 
 
 def _notify_ready(house: House, _: effects.NotifyReady) -> list[events.Event]:

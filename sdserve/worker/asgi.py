@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from contextvars import copy_context
 from typing import Any
 
 from sdserve.core.gateway.asgi import http_scope
@@ -35,6 +36,7 @@ class AsgiGateway:
         self.state: dict[str, Any] | None = None
         """What the lifespan left for the scopes; None if the application has no lifespan."""
         self._lifespan = Lifespan(application, loop)
+        self._context = copy_context()
 
     @property
     def busy(self) -> int:
@@ -52,7 +54,8 @@ class AsgiGateway:
 
     def begin(self, protocol: HttpProtocol, request: Request) -> None:
         protocol.exchange = exchange = AsgiExchange(self, protocol, request)
-        exchange.task = task = self.loop.create_task(exchange.run())
+        # Not in the context of whoever calls: that may be the task of the connection's request before this.
+        exchange.task = task = self._context.run(self.loop.create_task, exchange.run())
         self.tasks.add(task)
 
 
@@ -168,21 +171,15 @@ class AsgiExchange:
                 self._refuse_late(kind)
             body = message.get("body", b"")
             more = message.get("more_body", False)
-            if not more:
-                self._over = True
             if self._started:
                 protocol.send_data(body, more)
             elif self._status:
+                protocol.send_response(self._status, self._fields, body, more)
                 self._started = True
-                try:
-                    protocol.send_response(self._status, self._fields, body, more)
-                except LocalProtocolError:
-                    self._started = self._over = False
-                    raise
             else:
-                self._over = False
                 raise LocalProtocolError("http.response.body before http.response.start")
             if not more:
+                self._over = True
                 self._wake()  # whoever waits for a disconnect: the response is complete, so this is one
             elif protocol.write_paused:
                 await self._wait_writable()

@@ -93,9 +93,6 @@ class HttpProtocol(asyncio.Protocol):
         connection = self.connection
         connection.receive_data(data, self._clock.now)
         self._advance()
-        if self.exchange is not None and connection.pipelined:
-            # One request at a time: what follows it waits in the kernel, not here.
-            self.pause_reading()
 
     def eof_received(self) -> bool:
         """Keep the connection open for the answer if there is one to come."""
@@ -114,17 +111,16 @@ class HttpProtocol(asyncio.Protocol):
     def resume_writing(self) -> None:
         self.write_paused = False
         self._write_deadline = inf
+        self.connection.restart_deadline(self._clock.now)
         if self.exchange is not None:
             self.exchange.writable()
+        else:
+            self._advance()
 
     def connection_lost(self, error: Exception | None) -> None:
         del error  # that it is gone is all that matters
-        exchange = self.exchange
-        self.exchange = None
         self.connection.abandon()
-        if exchange is not None:
-            self._server.in_flight -= 1
-            exchange.disconnected()
+        self._abandon_exchange()
         self._server.closed(self)
 
     # Requests
@@ -138,13 +134,16 @@ class HttpProtocol(asyncio.Protocol):
         now = self._clock.now
         turns = _TURN
         try:
-            while (event := connection.next_event(now)) is not None:
+            # No further request for a client that does not read its answers.
+            while (self.exchange is not None or not self.write_paused) and (
+                event := connection.next_event(now)
+            ) is not None:
                 if isinstance(event, Request):
                     turns -= 1
                     self._begin(event)
                     if not turns:
-                        self._server.loop.call_soon(self._advance)
-                        break
+                        self._yield_turn()
+                        return
                 elif self.exchange is not None:
                     if event:
                         self.exchange.body_received(event)
@@ -157,9 +156,31 @@ class HttpProtocol(asyncio.Protocol):
             self.fail()
         finally:
             self._advancing = False
+        if self._read_paused or connection.pipelined or connection.must_close:
+            self._regulate()
+
+    def _yield_turn(self) -> None:
+        """Go on when the other connections have had their turn; what the client sends until then can wait."""
+        self._server.loop.call_soon(self._advance)
+        if not self.connection.must_close:
+            self.pause_reading()
+
+    def _regulate(self) -> None:
+        """Read or do not, or close, as the connection's state wants it."""
+        connection = self.connection
+        if self.exchange is None and connection.must_close:
+            if self._lingering < 0:
+                self._close(linger=not connection.all_read)
+        elif connection.pipelined and (connection.answering or (self.exchange is None and self.write_paused)):
+            # One request at a time: what follows it waits in the kernel, not here.
+            self.pause_reading()
+        elif self.exchange is None:
+            self.resume_reading()
 
     def _begin(self, request: Request) -> None:
         server = self._server
+        if request.length:
+            self.resume_reading()
         server.in_flight += 1
         server.row.words[IN_FLIGHT] = server.in_flight
         if self.access is not None:
@@ -169,8 +190,15 @@ class HttpProtocol(asyncio.Protocol):
     def _refuse(self, error: RemoteProtocolError) -> None:
         """Answer a broken request, if nothing has been answered yet, and be done with the connection."""
         log.info("refused a request from %s with %d: %s", self.client or "a unix socket", error.status, error)
+        self._send_error(error.status)
+
+    def _send_error(self, status: int) -> None:
+        """Answer for the application, as far as that is still possible, and be done with the connection."""
+        data = self.connection.send_error(status, self._clock.standing)
+        if data and self.access is not None:
+            self.access.response_began(data, 0)
         self._abandon_exchange()
-        self.transport.write(self.connection.send_error(error.status, self._clock.standing))
+        self.transport.write(data)
         self._close(linger=True)
 
     def _abandon_exchange(self) -> None:
@@ -178,6 +206,8 @@ class HttpProtocol(asyncio.Protocol):
         if exchange is not None:
             self.exchange = None
             self._server.in_flight -= 1
+            if self.access is not None:
+                self.access.response_ended(self.client)
             exchange.disconnected()
 
     # For exchanges
@@ -208,7 +238,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def send_continue(self) -> None:
         """Ask for the body, if the client waits to be asked."""
-        data = self.connection.send_continue()
+        data = self.connection.send_continue(self._clock.now)
         if data:
             self.transport.write(data)
 
@@ -235,6 +265,7 @@ class HttpProtocol(asyncio.Protocol):
         """Undo `pause_reading`."""
         if self._read_paused and not self.transport.is_closing():
             self._read_paused = False
+            self.connection.restart_deadline(self._clock.now)
             self.transport.resume_reading()
 
     def _exchange_ended(self) -> None:
@@ -249,26 +280,28 @@ class HttpProtocol(asyncio.Protocol):
             self.access.response_ended(self.client)
         if connection.must_close:
             self._close(linger=not connection.all_read)
-            return
-        if self._read_paused:
-            self.resume_reading()
-        if connection.pipelined:
+        elif self._read_paused or connection.pipelined:
             self._advance()
 
     # The end
 
     def _close(self, linger: bool) -> None:
         """Close in stages (RFC 9112 section 9.6): with bytes unread, close(2) would reset the answer away."""
-        if self.transport.is_closing():
+        transport = self.transport
+        if transport.is_closing():
             return
+        left = transport.get_write_buffer_size()
+        self._written = left + 1
+        self._close_deadline = self._clock.now + (self._server.http.write_timeout if left else _LINGER)
         if not linger:
-            self._close_deadline = self._clock.now + self._server.http.write_timeout
-            self.transport.close()
+            transport.close()
             return
         self._lingering = 0
-        self._close_deadline = self._clock.now + _LINGER
         self.resume_reading()
-        self.transport.write_eof()
+        try:
+            transport.write_eof()
+        except OSError:
+            transport.abort()  # the client is gone already
 
     def drain(self) -> None:
         """Finish the request that is being answered, then close; close at once if there is none."""
@@ -282,25 +315,28 @@ class HttpProtocol(asyncio.Protocol):
 
     def tick(self, now: float) -> None:
         """Look at the deadlines. They were set by a clock up to a tick old, so they get that much more."""
-        now -= TICK
-        if self.connection.deadline <= now:
+        late = now - TICK
+        if self.write_paused:
+            if self._write_deadline <= late:
+                self._write_deadline = self._extended(now)
+        elif self._close_deadline <= late:
+            self._close_deadline = self._extended(now)
+        elif self.connection.deadline <= late and not self._read_paused:
             self._time_out()
-        elif self._write_deadline <= now:
-            self._check_write_progress(now + TICK)
-        elif self._close_deadline <= now:
-            self.transport.abort()
 
     def _time_out(self) -> None:
         status = self.connection.timed_out()
-        self._abandon_exchange()
         if status:
-            self.transport.write(self.connection.send_error(status, self._clock.standing))
-        self._close(linger=bool(status))
-
-    def _check_write_progress(self, now: float) -> None:
-        left = self.transport.get_write_buffer_size()
-        if left < self._written:
-            self._written = left
-            self._write_deadline = now + self._server.http.write_timeout
+            self._send_error(status)
         else:
-            self.abort()
+            self._abandon_exchange()
+            self._close(linger=False)
+
+    def _extended(self, now: float) -> float:
+        """Return a new deadline for a client that has taken bytes since the last one; give up any other."""
+        left = self.transport.get_write_buffer_size()
+        if 0 < left < self._written:
+            self._written = left
+            return now + self._server.http.write_timeout
+        self.abort()
+        return inf

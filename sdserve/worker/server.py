@@ -97,6 +97,9 @@ class Server:
         self._check_drained()
 
     def _tick(self) -> None:
+        if not self._drained.done():
+            # First of all: whatever fails below, there will be another tick.
+            self.loop.call_later(TICK, self._tick)
         self.clock.tick()
         words = self.row.words
         words[scoreboard.HEARTBEAT_NS] = time.monotonic_ns()
@@ -109,8 +112,6 @@ class Server:
             self._check_drained()
             if now >= self._drain_deadline:
                 self._cut_off()
-        if not self._drained.done():
-            self.loop.call_later(TICK, self._tick)
 
     # The end
 

@@ -13,6 +13,7 @@ import threading
 from asyncio import _set_running_loop
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import copy_context
+from math import inf
 from typing import Any
 from wsgiref.util import FileWrapper
 
@@ -44,6 +45,8 @@ class WsgiGateway:
         self.calls: set[WsgiExchange] = set()
         """Calls of the application that have not returned; a set, as adding and discarding are atomic."""
         self.pool = ThreadPool(threads) if threads > 1 else None
+        self.context = copy_context()
+        """What the context variables of each call begin with."""
         self._standing: dict[str, Any] = {
             "SCRIPT_NAME": "",
             "wsgi.version": (1, 0),
@@ -220,7 +223,7 @@ class InlineExchange(WsgiExchange):
         super().__init__(gateway, protocol, request)
         self._iterator: Iterator[bytes] | None = None
         # Two answers may be under way at once: each has context variables of its own.
-        self._context = copy_context()
+        self._context = gateway.context.copy()
 
     def body_ended(self) -> None:
         self._gateway.calls.add(self)
@@ -266,6 +269,8 @@ class InlineExchange(WsgiExchange):
             if self._gone:
                 self._end()
                 return
+            if self._protocol.connection.complaint:
+                break  # more than its Content-Length: nothing more is asked for (PEP 3333)
             if self._protocol.write_paused:
                 return  # `writable` goes on
         self._check_started()
@@ -359,9 +364,12 @@ class PooledExchange(WsgiExchange):
         for part in result:
             if not part:
                 continue
+            if ended:
+                log.error("the application sent more than its Content-Length; nothing more is asked for")
+                return
             self._check_started()
             # The part that fills the Content-Length ends the response: no message of its own for the end.
-            ended = alone or self._posted + len(part) == _content_length(self._fields)
+            ended = alone or self._posted + len(part) >= _content_length(self._fields)
             if ended:
                 self._post(part, more=False)
             else:
@@ -416,14 +424,16 @@ class PooledExchange(WsgiExchange):
 
     def disconnected(self) -> None:
         self._stop()
+        if self not in self._gateway.calls:
+            self._close_result()  # it has not been called yet: its body is incomplete
 
 
-def _content_length(fields: list[Field]) -> int | None:
-    """Return the Content-Length that the application promised, None if it promised none."""
+def _content_length(fields: list[Field]) -> float:
+    """Return the Content-Length that the application promised, infinity if it promised none."""
     for name, value in fields:
         if name.lower() == b"content-length" and value.isdigit():
             return int(value)
-    return None
+    return inf
 
 
 class _NoBody:

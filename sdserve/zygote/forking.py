@@ -22,7 +22,7 @@ import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
-from sdserve.errors import EXIT_OK, EXIT_OS, EXIT_SOFTWARE
+from sdserve.errors import EXIT_FAILURE, EXIT_OK, EXIT_OS, EXIT_SOFTWARE
 from sdserve.host import process
 from sdserve.host.fds import Fd
 
@@ -61,12 +61,12 @@ def fork_worker(*, parent: int, announce: Callable[[int], None], work: Callable[
 
 def _be_middle(answer: Fd, be_worker: Callable[[], NoReturn]) -> NoReturn:
     try:
-        pid = os.fork()
-    except OSError as error:
-        pid = -(error.errno or errno.EAGAIN)
-    if pid == 0:
-        be_worker()
-    try:
+        try:
+            pid = os.fork()
+        except OSError as error:
+            pid = -(error.errno or errno.EAGAIN)
+        if pid == 0:
+            be_worker()
         os.write(answer.fileno(), _ANSWER.pack(pid))
     finally:
         os._exit(EXIT_OK)
@@ -88,11 +88,19 @@ def _be_worker(
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         status = work()
     except SystemExit as stop:
-        status = stop.code if isinstance(stop.code, int) else EXIT_SOFTWARE
+        status = _exit_code(stop)
     except BaseException:
         traceback.print_exc()
     finally:
         _leave(status)
+
+
+def _exit_code(stop: SystemExit) -> int:
+    """What the interpreter would make of it: nothing is success, a text is a message."""
+    if isinstance(stop.code, str):
+        sys.stderr.write(f"{stop.code}\n")
+        return EXIT_FAILURE
+    return stop.code or EXIT_OK
 
 
 def _leave(status: int) -> NoReturn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import platform
 import signal
 import socket
@@ -12,6 +13,7 @@ from types import FrameType
 from sdserve import __version__
 from sdserve.core import wire
 from sdserve.errors import EXIT_BOOT, EXIT_OK, SdserveError
+from sdserve.host import process
 from sdserve.host.channel import Channel, Received
 from sdserve.host.worker_context import WorkerContext
 from sdserve.zygote import forking
@@ -29,6 +31,10 @@ def serve(channel: Channel, code: Code) -> int:
     # handler, because an ignored signal would stay ignored in whatever an application executes.
     for signum in (signal.SIGINT, signal.SIGHUP):
         signal.signal(signum, _do_nothing)
+    # It would notice the end of its channel, too, but not while it imports an application.
+    process.set_parent_death_signal(signal.SIGTERM)
+    if os.getppid() != channel.peer_pid():
+        return EXIT_OK  # it came too late
     received = channel.receive()
     if received is None:
         return EXIT_OK

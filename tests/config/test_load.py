@@ -20,6 +20,84 @@ from sdserve.host.cpus import usable_cpus
 
 APP = "[app]\napplication = shop:app\n"
 
+EVERYTHING = """\
+[app]
+application = shop.wsgi:make()
+directory = /srv/shop/current
+venv = /srv/venv
+interface = wsgi
+preload = yes
+
+[listen:http]
+address = 0.0.0.0:80
+    [::]:80
+backlog = 100
+
+[listen:admin]
+address = /run/shop.sock
+mode = 0600
+
+[workers]
+count = 4
+threads = 8
+loop = asyncio
+boot_timeout = 2m
+drain_timeout = 1h
+
+[http]
+parser = h11
+max_request_line = 4K
+max_field = 5K
+max_fields = 50
+max_head = 32K
+max_body = 1G
+body_memory = 0
+head_timeout = 1s
+body_timeout = 2s
+keepalive_timeout = 3s
+write_timeout = 500ms
+server_header = ""
+
+[log]
+level = debug
+access = yes
+
+[environment]
+DEBUG = 1
+"""
+AS_CONFIGURED = Configuration(
+    name="shop",
+    app=AppOptions(
+        application="shop.wsgi:make()",
+        directory="/srv/shop/current",
+        venv="/srv/venv",
+        interface="wsgi",
+        preload=True,
+    ),
+    listen=(
+        Listener(name="http", addresses=("0.0.0.0:80", "[::]:80"), backlog=100),
+        Listener(name="admin", addresses=("unix:/run/shop.sock",), mode=0o600),
+    ),
+    fleet=FleetOptions(count=4, boot_timeout=120, drain_timeout=3600),
+    workers=WorkerOptions(threads=8, loop="asyncio", drain_timeout=3600),
+    http=HttpOptions(
+        parser="h11",
+        max_request_line=4096,
+        max_field=5120,
+        max_fields=50,
+        max_head=32768,
+        max_body=1 << 30,
+        body_memory=0,
+        head_timeout=1,
+        body_timeout=2,
+        keepalive_timeout=3,
+        write_timeout=0.5,
+        server_header="",
+    ),
+    log=LogOptions(level="debug", access=True),
+    environment={"DEBUG": "1"},
+)
+
 
 def command_line(flag, full_name, *texts, replaces_listeners=False):
     section, _, option = full_name.rpartition(".")
@@ -41,87 +119,9 @@ def test_an_application_alone_is_enough(etc):
 
 
 def test_everything_can_be_set(etc):
-    etc.write(
-        "shop.ini",
-        """
-        [app]
-        application = shop.wsgi:make()
-        directory = current
-        venv = /srv/venv
-        interface = wsgi
-        preload = yes
-
-        [listen:http]
-        address = 0.0.0.0:80
-            [::]:80
-        backlog = 100
-
-        [listen:admin]
-        address = /run/shop.sock
-        mode = 0600
-
-        [workers]
-        count = 4
-        threads = 8
-        loop = asyncio
-        boot_timeout = 2m
-        drain_timeout = 1h
-
-        [http]
-        parser = h11
-        max_request_line = 4K
-        max_field = 5K
-        max_fields = 50
-        max_head = 32K
-        max_body = 1G
-        body_memory = 0
-        head_timeout = 1s
-        body_timeout = 2s
-        keepalive_timeout = 3s
-        write_timeout = 500ms
-        server_header = ""
-
-        [log]
-        level = debug
-        access = yes
-
-        [environment]
-        DEBUG = 1
-        """,
-    )
+    etc.write("shop.ini", EVERYTHING)
     loaded = etc.load()
-    assert loaded.configuration == Configuration(
-        name="shop",
-        app=AppOptions(
-            application="shop.wsgi:make()",
-            directory=f"{etc.path}/current",
-            venv="/srv/venv",
-            interface="wsgi",
-            preload=True,
-        ),
-        listen=(
-            Listener(name="http", addresses=("0.0.0.0:80", "[::]:80"), backlog=100),
-            Listener(name="admin", addresses=("unix:/run/shop.sock",), mode=0o600),
-        ),
-        fleet=FleetOptions(count=4, boot_timeout=120, drain_timeout=3600),
-        workers=WorkerOptions(threads=8, loop="asyncio", drain_timeout=3600),
-        http=HttpOptions(
-            parser="h11",
-            max_request_line=4096,
-            max_field=5120,
-            max_fields=50,
-            max_head=32768,
-            max_body=1 << 30,
-            body_memory=0,
-            head_timeout=1,
-            body_timeout=2,
-            keepalive_timeout=3,
-            write_timeout=0.5,
-            server_header="",
-        ),
-        log=LogOptions(level="debug", access=True),
-        environment={"DEBUG": "1"},
-    )
+    assert loaded.configuration == AS_CONFIGURED
     set_here = {(section.partition(":")[0], option) for section, option in loaded.values}
     assert set_here >= {(option.section, option.name) for option in OPTIONS}
 

@@ -1,76 +1,71 @@
+import fcntl
 import logging
 import logging.config
 import os
 import pty
 import re
 import socket
-from contextlib import contextmanager
 
 import pytest
 
 from sdserve.host import logs
 
 
-@contextmanager
-def standard_error(descriptor):
-    """Let `descriptor` be standard error."""
-    saved = os.dup(2)
-    os.dup2(descriptor, 2)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
+class Output:
+    """Stands for standard error; what is written to it can be read back."""
 
+    def __init__(self, ours, theirs):
+        self._ours = ours
+        self.descriptor = theirs
+        os.set_blocking(ours, False)  # nothing written is a failure, not a hang
 
-class Journal:
-    """A socket that the environment says is the journal's."""
-
-    def __init__(self):
-        self.ours, self.theirs = socket.socketpair()
-
-    def records(self):
-        """Return what arrived, one string a write."""
-        self.ours.setblocking(False)
-        return self.ours.recv(65536).decode()
+    def text(self):
+        return os.read(self._ours, 65536).decode()
 
     def close(self):
-        self.ours.close()
-        self.theirs.close()
+        os.close(self._ours)
+        os.close(self.descriptor)
 
 
 @pytest.fixture
-def journal(monkeypatch, own_logs):
-    journal = Journal()
-    status = os.fstat(journal.theirs.fileno())
+def use(monkeypatch, own_logs):
+    """Call it with what is to be standard error from now on."""
+    monkeypatch.delenv("JOURNAL_STREAM", raising=False)
+
+    def use(descriptor):
+        monkeypatch.setattr(logs, "STDERR", descriptor)
+
+    return use
+
+
+@pytest.fixture
+def journal(monkeypatch, use):
+    """A socket that the environment says is the journal's; a packet is one write."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    output = Output(ours.detach(), theirs.detach())
+    status = os.fstat(output.descriptor)
     monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{status.st_ino}")
-    with standard_error(journal.theirs.fileno()):
-        yield journal
-    journal.close()
+    use(output.descriptor)
+    yield output
+    output.close()
 
 
 @pytest.fixture
-def pipe(monkeypatch, own_logs):
-    """Standard error is a pipe; call it for what arrived."""
-    monkeypatch.delenv("JOURNAL_STREAM", raising=False)
-    reader, writer = os.pipe()
-    with standard_error(writer):
-        yield lambda: os.read(reader, 65536).decode()
-    os.close(reader)
-    os.close(writer)
+def pipe(use):
+    output = Output(*os.pipe())
+    use(output.descriptor)
+    yield output
+    output.close()
 
 
 @pytest.fixture
-def terminal(monkeypatch, own_logs):
-    """Standard error is a terminal; call it for what is on it."""
-    monkeypatch.delenv("JOURNAL_STREAM", raising=False)
+def terminal(monkeypatch, use):
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm")
-    ours, theirs = pty.openpty()
-    with standard_error(theirs):
-        yield lambda: os.read(ours, 65536).decode().replace("\r\n", "\n")
-    os.close(ours)
-    os.close(theirs)
+    output = Output(*pty.openpty())
+    use(output.descriptor)
+    yield output
+    output.close()
 
 
 def log_failure(logger):
@@ -86,7 +81,7 @@ def log_failure(logger):
 def test_the_journal_gets_priorities(journal, own_logs, level, priority):
     logs.configure("debug")
     getattr(own_logs, level)("here")
-    assert journal.records() == f"<{priority}>here\n"
+    assert journal.text() == f"<{priority}>here\n"
 
 
 @pytest.mark.parametrize(("level", "priority"), [(5, 7), (25, 6), (35, 4), (99, 2)])
@@ -94,13 +89,13 @@ def test_levels_in_between_have_the_priority_below(journal, own_logs, level, pri
     logs.configure("debug")
     own_logs.setLevel(1)
     own_logs.log(level, "here")
-    assert journal.records() == f"<{priority}>here\n"
+    assert journal.text() == f"<{priority}>here\n"
 
 
-def test_each_line_of_a_traceback_has_its_priority(journal, own_logs):
+def test_a_traceback_is_one_write_and_each_of_its_lines_has_the_priority(journal, own_logs):
     logs.configure("info")
     log_failure(own_logs)
-    lines = journal.records().splitlines()
+    lines = journal.text().splitlines()
     assert lines[0] == "<3>failed"
     assert lines[1] == "<3>    Traceback (most recent call last):"
     assert lines[-2:] == ["<3>    LookupError: first", "<3>    second"]
@@ -110,15 +105,7 @@ def test_each_line_of_a_traceback_has_its_priority(journal, own_logs):
 def test_a_message_of_several_lines_cannot_choose_a_priority(journal, own_logs):
     logs.configure("info")
     own_logs.info("one\n<0>two\n\n")
-    assert journal.records() == "<6>one\n<6>    <0>two\n"
-
-
-def test_a_record_is_one_write(journal, own_logs):
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with ours, theirs, standard_error(theirs.fileno()):
-        logs.configure("info")
-        log_failure(own_logs)
-        assert ours.recv(65536).decode().endswith("    second\n")
+    assert journal.text() == "<6>one\n<6>    <0>two\n"
 
 
 @pytest.mark.parametrize("stream", ["", "1:2", "x", "1:2:3"])
@@ -130,13 +117,13 @@ def test_another_stream_is_not_the_journal(monkeypatch, pipe, stream):
 def test_a_pipe_gets_time_level_and_text(pipe, own_logs):
     logs.configure("info")
     own_logs.warning("here %d", 1)
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d warning here 1\n", pipe())
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d warning here 1\n", pipe.text())
 
 
 def test_lines_after_the_first_are_indented(pipe, own_logs):
     logs.configure("info")
     log_failure(own_logs)
-    first, *more = pipe().splitlines()
+    first, *more = pipe.text().splitlines()
     assert first.endswith(" error failed")
     assert more[-1] == "    second"
     assert all(line.startswith("    ") for line in more)
@@ -147,8 +134,8 @@ def test_a_terminal_gets_clock_coloured_level_and_text(terminal, own_logs):
     own_logs.error("here")
     own_logs.info("there")
     assert re.fullmatch(
-        r"\d\d:\d\d:\d\d \x1b\[31merror  \x1b\[0m here\n\d\d:\d\d:\d\d \x1b\[32minfo   \x1b\[0m there\n",
-        terminal(),
+        r"\d\d:\d\d:\d\d \x1b\[31merror  \x1b\[0m here\r\n\d\d:\d\d:\d\d \x1b\[32minfo   \x1b\[0m there\r\n",
+        terminal.text(),
     )
 
 
@@ -157,7 +144,7 @@ def test_colour_can_be_unwanted(monkeypatch, terminal, own_logs, name, value):
     monkeypatch.setenv(name, value)
     logs.configure("info")
     own_logs.error("here")
-    assert re.fullmatch(r"\d\d:\d\d:\d\d error   here\n", terminal())
+    assert re.fullmatch(r"\d\d:\d\d:\d\d error   here\r\n", terminal.text())
 
 
 def test_an_empty_no_color_says_nothing(monkeypatch, terminal):
@@ -169,7 +156,7 @@ def test_a_worker_says_which_one_it_is(journal, own_logs):
     logs.configure("info")
     logs.configure("info", slot=3)
     own_logs.info("here")
-    assert journal.records() == "<6>worker 3: here\n"
+    assert journal.text() == "<6>worker 3: here\n"
 
 
 def test_the_level_is_that_of_sdserve_and_of_the_application(journal, own_logs):
@@ -178,73 +165,81 @@ def test_the_level_is_that_of_sdserve_and_of_the_application(journal, own_logs):
     logging.getLogger("shop").info("no")
     own_logs.warning("yes")
     logging.getLogger("shop.cart").warning("yes")
-    assert journal.records() == "<4>yes\n<4>shop.cart: yes\n"
+    assert [journal.text(), journal.text()] == ["<4>yes\n", "<4>shop.cart: yes\n"]
 
 
 def test_the_access_log_is_not_a_matter_of_the_level(journal, own_logs):
     logs.configure("error")
     logging.getLogger("sdserve.access").info("GET /")
-    assert journal.records() == "<6>GET /\n"
+    assert journal.text() == "<6>GET /\n"
 
 
 def test_what_could_deceive_a_reader_is_escaped(journal, own_logs):
     logs.configure("info")
     own_logs.info("a\x1b[2Jb\rc\x00d\x7fe\x85f\u2028g\u202eh\ti\xe9\U0001f600")
-    assert journal.records() == "<6>a\\x1b[2Jb\\rc\\x00d\\x7fe\\x85f\\u2028g\\u202eh\ti\xe9\U0001f600\n"
+    assert journal.text() == "<6>a\\x1b[2Jb\\rc\\x00d\\x7fe\\x85f\\u2028g\\u202eh\ti\xe9\U0001f600\n"
 
 
 def test_text_that_is_no_unicode_is_escaped(journal, own_logs):
     logs.configure("info")
     own_logs.info("a\udcffb")
-    assert journal.records() == "<6>a\\udcffb\n"
+    assert journal.text() == "<6>a\\udcffb\n"
 
 
 def test_a_record_that_cannot_be_formatted_says_where_it_was_made(journal, own_logs):
     logs.configure("info")
     own_logs.info("%d", "x")
-    assert re.fullmatch(r"<6>\S*/test_logs\.py:\d+: record not formatted: TypeError\n", journal.records())
+    assert re.fullmatch(r"<6>\S*/test_logs\.py:\d+: record not formatted: TypeError\n", journal.text())
 
 
 def test_a_stack_can_be_logged(journal, own_logs):
     logs.configure("info")
     own_logs.info("here", stack_info=True)
-    assert journal.records().startswith("<6>here\n<6>    Stack (most recent call last):\n<6>      File ")
+    assert journal.text().startswith("<6>here\n<6>    Stack (most recent call last):\n<6>      File ")
 
 
-def test_a_broken_standard_error_loses_the_line_and_no_more(own_logs):
+def test_a_broken_standard_error_loses_the_line_and_no_more(use, own_logs):
     reader, writer = os.pipe()
     os.close(reader)
-    with standard_error(writer):
-        logs.configure("info")
-        own_logs.info("lost")
+    use(writer)
+    logs.configure("info")
+    own_logs.info("lost")
     os.close(writer)
 
 
-def test_a_full_standard_error_loses_the_rest_of_the_line(own_logs):
-    with open("/dev/full", "wb") as full, standard_error(full.fileno()):
+def test_a_full_standard_error_loses_the_line_and_no_more(use, own_logs):
+    with open("/dev/full", "wb") as full:
+        use(full.fileno())
         logs.configure("info")
         own_logs.info("lost")
 
 
-def test_a_closed_standard_error_is_no_error(own_logs):
-    saved = os.dup(2)
-    os.close(2)
-    try:
-        logs.configure("info")
-        own_logs.info("lost")
-        is_journal = logs.is_journal()
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-    assert not is_journal
+def test_a_closed_standard_error_is_no_error(use, own_logs):
+    closed = os.dup(2)
+    os.close(closed)
+    use(closed)
+    assert not logs.is_journal()
+    logs.configure("info")
+    own_logs.info("lost")
+
+
+def test_what_one_write_does_not_take_is_written_by_the_next(use):
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    size = fcntl.fcntl(writer, fcntl.F_GETPIPE_SZ)
+    use(writer)
+    logs.write("x" * (size + 100))  # the second write finds the pipe full, and the rest is lost
+    assert len(os.read(reader, 2 * size)) == size
+    os.close(reader)
+    os.close(writer)
 
 
 def test_a_standard_error_that_never_was_is_not_written_to(monkeypatch, pipe, own_logs):
     monkeypatch.setattr("sys.__stderr__", None)
     logs.configure("info")
     own_logs.info("lost")
-    os.write(2, b"next")
-    assert pipe() == "next"
+    os.write(pipe.descriptor, b"next")
+    assert pipe.text() == "next"
 
 
 def test_what_the_application_makes_of_the_root_logger_stays(journal, own_logs):
@@ -260,7 +255,7 @@ def test_what_the_application_makes_of_the_root_logger_stays(journal, own_logs):
     finally:
         root.handlers = before
     own_logs.info("here")
-    assert journal.records() == "<6>worker 1: here\n"
+    assert journal.text() == "<6>worker 1: here\n"
 
 
 def test_configuring_again_doubles_nothing(journal, own_logs):
@@ -268,7 +263,9 @@ def test_configuring_again_doubles_nothing(journal, own_logs):
         logs.configure(level)
     own_logs.info("one")
     logging.getLogger("shop").info("two")
-    assert journal.records() == "<6>one\n<6>shop: two\n"
+    assert [journal.text(), journal.text()] == ["<6>one\n", "<6>shop: two\n"]
+    with pytest.raises(BlockingIOError):
+        journal.text()
 
 
 def test_an_application_that_disables_loggers_does_not_silence_ours(journal, own_logs):
@@ -289,4 +286,4 @@ def test_an_application_that_disables_loggers_does_not_silence_ours(journal, own
         root.setLevel(level)
     assert not child.disabled
     child.info("here")
-    assert journal.records() == "<6>here\n"
+    assert journal.text() == "<6>here\n"

@@ -106,13 +106,6 @@ def test_children_are_known_from_strangers():
     assert not any(map(process.is_child, (child, 1, 0, -1, os.getpid())))
 
 
-@pytest.mark.parametrize(
-    ("code", "text"), [(0, "exit code 0"), (3, "exit code 3"), (-9, "SIGKILL"), (-60, "signal 60")]
-)
-def test_exits_have_words(code, text):
-    assert process.describe_exit(code) == text
-
-
 def test_a_refusal_of_the_kernel_is_an_error():
     with pytest.raises(OSError, match=r"prctl\(1\): Invalid argument"):
         process.set_parent_death_signal(10_000)

@@ -10,9 +10,9 @@ from sdserve.host.scoreboard import BOOTING, FREE, PID, REQUESTS, SERIAL, SLOT, 
 
 
 def indices():
-    names = "STATE GENERATION SERIAL SLOT PID HEARTBEAT_NS CONNECTIONS IN_FLIGHT OLDEST_START_NS ACCEPTED"
+    names = "STATE GENERATION SERIAL SLOT PID HEARTBEAT_NS CONNECTIONS IN_FLIGHT ACCEPTED"
     return [
-        getattr(scoreboard, name) for name in f"{names} REQUESTS ERRORS BYTES_RECEIVED BYTES_SENT".split()
+        getattr(scoreboard, name) for name in f"{names} REQUESTS ERRORS".split()
     ]
 
 

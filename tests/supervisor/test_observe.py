@@ -205,10 +205,19 @@ def test_a_zygote_of_another_protocol_is_refused(zygote):
             """socket.send(b'{"kind": "Forked", "generation": 1, "serial": 1, "pid": 1}')""",
             "process 1, which it claims to have forked, is not our child",
         ),
+        (
+            # The supervisor's child is the zygote itself.
+            """
+            import os
+            said = '{"kind": "Forked", "generation": 1, "serial": 77, "pid": %d}' % os.getpid()
+            socket.send(said.encode())
+            """,
+            "it was not asked for the worker 77 that it forked",
+        ),
     ],
 )
 def test_a_zygote_that_cannot_be_worked_with_is_killed(zygote, caplog, source, complaint):
-    supervisor = zygote(f"socket.recv(10)\n{source}\ntime.sleep(60)")
+    supervisor = zygote(f"socket.recv(10)\n{textwrap.dedent(source)}\ntime.sleep(60)")
     assert supervisor.wait_for(events.ZygoteExited) == events.ZygoteExited(1, -signal.SIGKILL)
     assert complaint in caplog.text
     assert supervisor.house.zygotes == {}

@@ -53,7 +53,7 @@ def worker_end(worker: Worker, status: int) -> tuple[Level, str]:
         case WorkerState.DRAINING:
             return "warning", _unexpected("did not finish draining", status)
         case _:
-            return "error", _unexpected("crashed while it booted", status)
+            return "error", _unexpected("died while it booted", status)
 
 
 def zygote_end(generation: Generation, status: int) -> str:

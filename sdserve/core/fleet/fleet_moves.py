@@ -58,13 +58,17 @@ def judge(fleet: Fleet, _: TimePassed, now: float) -> Change:
 def _kill_overdue_worker(fleet: Fleet, worker: Worker) -> Change:
     reason = _reproach(fleet, worker)
     log = Log("error", f"{queries.name_of(worker)}: {reason}, killing it")
-    generation = fleet.generations.get(worker.generation)
     fleet, orders = leaving.kill_worker(fleet, worker, reason)
-    if worker.is_unborn and generation is not None and generation.zygote is ZygoteState.OPEN:
+    if worker.is_unborn and (generation := _open_generation_of(fleet, worker)):
         # A fork takes milliseconds. That zygote hangs, and would not fork the next one either.
         fleet, more = leaving.kill_zygote(fleet, generation, "does not answer")
         orders += more
     return fleet, (log, *orders)
+
+
+def _open_generation_of(fleet: Fleet, worker: Worker) -> Generation | None:
+    generation = fleet.generations[worker.generation]  # which outlives its unborn
+    return generation if generation.zygote is ZygoteState.OPEN else None
 
 
 def _reproach(fleet: Fleet, worker: Worker) -> str:

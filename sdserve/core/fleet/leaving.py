@@ -29,9 +29,11 @@ def forget_worker(fleet: Fleet, worker: Worker, trouble: str, now: float) -> Fle
 
 
 def forget_zygote(fleet: Fleet, generation: Generation, trouble: str, now: float) -> Fleet:
-    """The zygote is gone, and with it the forks it has not answered."""
+    """The zygote is gone, and with it the forks it has not answered, which is no fault of their slots."""
     for worker in queries.unborn(fleet, generation.number):
-        fleet = forget_worker(fleet, worker, "was never forked: its zygote is gone", now)
+        if queries.holds_slot(fleet, worker):
+            fleet = fleet.with_slot(replace(fleet.slots[worker.slot], occupant=None))
+        fleet = fleet.without_worker(worker.serial)
     if not queries.is_running(fleet):
         return fleet.without_generation(generation.number)
     failures = backoff.failures_after(fleet.options, generation.failures, generation.open_since, now)

@@ -8,7 +8,7 @@ from sdserve.core.fleet.causes import how_many, in_brief, seconds
 from sdserve.core.fleet.model import Fleet, Generation, Phase, Slot, Worker, WorkerState, ZygoteState
 
 BOOT_TRIES = 3
-"""Of a slot, as long as nobody in the first generation has ever been ready."""
+"""Of a slot, and of the zygote, as long as nobody in the first generation has ever been ready."""
 FORKS_AT_ONCE = 8
 """Ordered and not answered: enough to keep the zygote busy, few enough for any socket buffer."""
 
@@ -69,7 +69,8 @@ def hopelessness(fleet: Fleet) -> str:
     generation = fleet.generations.get(fleet.current)
     if generation is None or generation.served or not is_running(fleet):
         return ""
-    if generation.zygote is ZygoteState.ABSENT and generation.failures and generation.open_since is None:
+    enough = BOOT_TRIES if generation.open_since is not None else 1
+    if generation.zygote is ZygoteState.ABSENT and generation.failures >= enough:
         return f"zygote {generation.trouble}"
     if all(slot.failures for slot in fleet.slots.values()):
         return f"no worker became ready, the last one of slot 1 {fleet.slots[1].trouble}"
@@ -116,7 +117,7 @@ def status_line(fleet: Fleet) -> str:
             return ", ".join(["Booting", *_strength(fleet)])
         case Phase.SERVING:
             return ", ".join(["Serving" if ready_count(fleet) else "Not serving", *_strength(fleet)])
-        case Phase.STOPPING | Phase.ENDED:
+        case _:
             return ", ".join(_farewell(fleet))
 
 

@@ -85,12 +85,13 @@ class ChunkedDecoder:
         """Return the line at `position` without its CRLF, or None if more bytes are needed."""
         end = data.find(b"\r\n", position)
         limit = _LONGEST_SIZE_LINE if self._state == _SIZE else self._options.max_field
-        line = data[position:end] if end >= 0 else data[position:]
+        # A CR at the end of what is here may be half of the line end.
+        line = data[position:end] if end >= 0 else data[position:].removesuffix(b"\r")
         if len(line) > limit:
             if self._state == _SIZE:
                 raise RemoteProtocolError("a chunk-size line is too long")
             raise RemoteProtocolError("a trailer field is larger than http.max_field", 431)
-        check_head(line[:-1] if end < 0 and line.endswith(b"\r") else line, 0)
+        check_head(line, 0)
         return line if end >= 0 else None
 
     def _read_line(self, line: bytes) -> None:

@@ -27,7 +27,7 @@ from sdserve.core.http.options import HttpOptions
 from sdserve.core.http.parser import make_parser
 from sdserve.core.http.request import CHUNKED, Field, Request
 from sdserve.core.http.response import Head, Standing, status_line
-from sdserve.errors import RemoteProtocolError
+from sdserve.errors import LocalProtocolError, RemoteProtocolError
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -169,7 +169,8 @@ class Connection:
         self._received = 0
         if request.length:
             self._state = _BODY
-            self.deadline = now + self._options.body_timeout
+            # A client that waits for 100 (Continue) is not late: it is not its turn.
+            self.deadline = inf if request.expects_continue else now + self._options.body_timeout
         else:
             self._state = _ANSWER
             self.deadline = inf
@@ -216,14 +217,17 @@ class Connection:
 
     # Bytes out
 
-    def send_continue(self) -> bytes:
+    def send_continue(self, now: float) -> bytes:
         """Return 100 (Continue), b"" if the client does not wait for it (RFC 9110 section 10.1.1)."""
         request = self.request
         if request is None or not request.expects_continue or self.response_started:
             return b""
         request.expects_continue = False
+        if self._state != _BODY:
+            return b""
+        self.deadline = now + self._options.body_timeout
         # It needs none if its body is already here.
-        return CONTINUE if self._state == _BODY and not self._received and not self._input.data else b""
+        return b"" if self._received or self._input.data else CONTINUE
 
     def send_response(
         self, status: bytes, fields: Iterable[Field], body: bytes, more: bool, standing: Standing, now: float
@@ -243,6 +247,8 @@ class Connection:
         """
         request = self.request
         assert request is not None
+        if type(body) is not bytes:
+            body = _as_bytes(body)
         head = Head(status, fields)
         lines = head.lines
         code = status[9:12]
@@ -251,7 +257,7 @@ class Connection:
         close_delimited = False
         if head.length is not None:
             self._remaining = head.length
-        elif not more and (body or not head_only):
+        elif not more and not bodiless and (body or not head_only):
             self._remaining = len(body)
             lines.append(b"content-length: %d" % len(body))
         else:
@@ -283,7 +289,12 @@ class Connection:
 
         What is longer than the Content-Length is cut; after less than that the connection is not used again.
         Both are told in `complaint`.
+
+        Raises:
+            LocalProtocolError: `body` is not bytes; nothing of it may be sent.
         """
+        if type(body) is not bytes:
+            body = _as_bytes(body)
         if self._head_only:
             data = b""
         elif self._remaining == _UNKNOWN:
@@ -319,10 +330,9 @@ class Connection:
 
     def _end_exchange(self, now: float) -> None:
         self.request = None
-        if self.must_close:
-            self._state = _CLOSED
+        if self.must_close or self._draining:
+            self.abandon()
             self._clean = True
-            self.deadline = inf
         elif self._input.data:
             self._state = _HEAD
             self.deadline = now + self._options.head_timeout
@@ -363,15 +373,30 @@ class Connection:
             return False
         return self._state in (_IDLE, _CLOSED)
 
+    def restart_deadline(self, now: float) -> None:
+        """The shell or the client reads again after a pause: the time for the next bytes begins anew."""
+        if self._state == _HEAD:
+            self.deadline = now + self._options.head_timeout
+        elif self._state == _IDLE:
+            self.deadline = now + self._options.keepalive_timeout
+        elif self._state in (_BODY, _DISCARD):
+            self.deadline = now + self._options.body_timeout
+
     def timed_out(self) -> int:
         """The deadline has passed: return the status to answer with `send_error`, 0 to close without a word.
 
         Silence between two requests is no error; a request that was begun deserves its 408
         (RFC 9110 section 15.5.9).
         """
-        begun = self._state in (_HEAD, _BODY) and not self.response_started
+        begun = self._state == _HEAD or (self._state == _BODY and not self.response_started)
         self.abandon()
         return 408 if begun else 0
+
+
+def _as_bytes(body: object) -> bytes:
+    if isinstance(body, bytes | bytearray | memoryview):
+        return bytes(body)
+    raise LocalProtocolError(f"the application sent a body that is not bytes but {type(body).__name__}")
 
 
 def _chunk(body: bytes, more: bool) -> bytes:

@@ -74,16 +74,17 @@ class H11Parser:
 
     def _take_framed(self) -> bytes:
         """Take out the bytes that belong to this body and, if they are chunks, have passed our decoder."""
-        if self._chunked is None:
+        decoder = self._chunked
+        if decoder is None:
             taken = self.input.take(self._remaining)
             self._remaining -= len(taken)
             return taken
-        received = bytes(self.input.data)
-        if not received:
+        if decoder.ended or not self.input.data:
             return b""
-        _, unused = self._chunked.decode(received)
-        self.input.data = unused
-        return received[: len(received) - len(unused)]
+        payload, self.input.data = decoder.decode(bytes(self.input.data))
+        # Framed anew: h11 does not take the bad white space that RFC 9112 section 7.1.1 has us take.
+        framed = b"%x\r\n%b\r\n" % (len(payload), payload) if payload else b""
+        return framed + b"0\r\n\r\n" if decoder.ended else framed
 
 
 def _next_event(connection: h11.Connection) -> object:

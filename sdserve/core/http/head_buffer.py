@@ -75,8 +75,10 @@ class HeadBuffer:
         if self._scanned and fresh.startswith(b"\n"):
             fresh = fresh[1:]
         check_head(fresh, fresh.count(b"\r\n"))
-        if len(data) > options.max_request_line and data.find(b"\r\n", 0, options.max_request_line + 2) < 0:
+        # What may be the beginning of the line end, or of the empty line, is not counted yet.
+        longest = options.max_request_line + 2
+        if len(data) >= longest and data.find(b"\r\n", 0, longest) < 0:
             raise RemoteProtocolError("the request line is larger than http.max_request_line", 414)
-        if len(data) > options.max_head:
+        if len(data) > options.max_head + 3:
             raise RemoteProtocolError("the head is larger than http.max_head", 431)
         self._scanned = max(0, len(data) - 3)

@@ -196,8 +196,17 @@ def _apply_lengths(request: Request, lengths: list[bytes], options: HttpOptions)
     value = values.pop()
     if values or CONTENT_LENGTH.fullmatch(value) is None:
         raise RemoteProtocolError("Content-Length is not one number")
+    if len(lengths) > 1:
+        request.fields = _with_one_length(request.fields, value)
     request.length = int(value)
     check_body_size(request.length, options)
+
+
+def _with_one_length(fields: list[Field], value: bytes) -> list[Field]:
+    """RFC 9110 section 8.6: whoever accepts several equal lengths has to pass on one."""
+    first = next(index for index, field in enumerate(fields) if field[0] == b"content-length")
+    others = [field for field in fields if field[0] != b"content-length"]
+    return [*others[:first], (b"content-length", value), *others[first:]]
 
 
 def check_body_size(size: int, options: HttpOptions) -> None:

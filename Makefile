@@ -1,0 +1,57 @@
+# `make help` lists what there is to make. Everything is done in a virtual environment of its own, .venv.
+
+VENV := .venv
+BIN := $(VENV)/bin
+EXAMPLE := hello
+ADDRESS := 127.0.0.1:8000
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# A virtual environment whose Python has been removed is made again.
+$(shell $(BIN)/python -c '' 2>/dev/null || rm -f $(VENV)/.has-*)
+
+.PHONY: help
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+.PHONY: run
+run: $(VENV)/.has-example ## Serve docs/examples/hello.ini (EXAMPLE=hello_asgi ADDRESS=127.0.0.1:8001 for another)
+	@exec tools/serve-example $(BIN)/sdserve docs/examples/$(EXAMPLE).ini $(ADDRESS)
+
+.PHONY: lint
+lint: $(VENV)/.has-test ## Style, types, layers
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/mypy --package tests.system
+	$(BIN)/lint-imports
+
+.PHONY: check
+check: lint core ## Everything that is fast: lint and all tests but those that boot a system
+	$(BIN)/python -m pytest --ignore=tests/core -m "not system"
+
+.PHONY: test
+test: lint core ## Everything: lint, all tests, coverage of the core
+	tools/containers
+	$(BIN)/python -m pytest --ignore=tests/core
+
+.PHONY: core
+core: $(VENV)/.has-test ## The tests of sdserve/core, which have to reach every branch of it
+	$(BIN)/python -m coverage run -m pytest tests/core
+	$(BIN)/python -m coverage report
+
+.PHONY: bench
+bench: $(VENV)/.has-test $(VENV)/.has-bench ## Measure sdserve beside other servers
+	@command -v wrk >/dev/null || tools/debian-packages wrk
+	$(BIN)/python -m tests.bench
+
+.PHONY: clean
+clean: ## Remove what was made here (not the trees of the system tests in /var/tmp/sdserve-tests)
+	rm -rf $(VENV) build dist *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# One stamp for each extra of pyproject.toml that is installed.
+$(VENV)/.has-%: pyproject.toml tools/environment
+	tools/environment $(VENV) $*
+	@touch $@

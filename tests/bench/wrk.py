@@ -1,0 +1,79 @@
+"""One run of wrk(1), from its command line to its figures."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.cases import Case
+from tests.bench.servers import BenchError, Running
+
+SCRIPT = Path(__file__).with_name("wrk.lua")
+MARK = "RESULT "
+FAILURES = ("socket_errors", "timeouts", "bad_statuses")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """What one run found. Latencies in seconds."""
+
+    rate: float
+    """Requests per second."""
+    cost: float
+    """Processor seconds that the server used for one request."""
+    p50: float
+    p99: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """What wrk is to do to whom, from which core."""
+
+    case: Case
+    server: Running
+    core: int
+    connections: int
+
+    def run(self, seconds: int) -> Measurement:
+        """Load the server. Raises BenchError for any failed request: such figures mean nothing."""
+        command = self.command(seconds)
+        before = self.server.cpu_seconds()
+        # wrk ends by itself after its duration; the margin is for a server that stopped answering.
+        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30, check=False)
+        if done.returncode:
+            raise BenchError(f"wrk ended with status {done.returncode}: {done.stderr or done.stdout}")
+        return measurement(parse(done.stdout), self.server.cpu_seconds() - before)
+
+    def command(self, seconds: int) -> list[str]:
+        command = ["taskset", "--cpu-list", str(self.core), "wrk", "--threads", "1", "--timeout", "10s"]
+        command += ["--connections", str(self.connections), "--duration", f"{seconds}s"]
+        command += ["--script", str(SCRIPT)]
+        for name, value in self.case.fields:
+            command += ["--header", f"{name}: {value}"]
+        command.append(f"http://127.0.0.1:{self.server.port}/")
+        if self.case.body_size:
+            command += ["--", str(self.case.body_size)]
+        return command
+
+
+def parse(output: str) -> dict[str, int]:
+    """The result that the script printed."""
+    lines = [line.removeprefix(MARK) for line in output.splitlines() if line.startswith(MARK)]
+    if len(lines) != 1:
+        raise BenchError(f"wrk printed no result:\n{output}")
+    result: dict[str, int] = json.loads(lines[0])
+    return result
+
+
+def measurement(result: dict[str, int], cpu_seconds: float) -> Measurement:
+    failures = {name: result[name] for name in FAILURES if result[name]}
+    if failures or not result["requests"]:
+        raise BenchError(f"{result['requests']} requests, failures: {failures}")
+    return Measurement(
+        rate=result["requests"] / result["microseconds"] * 1e6,
+        cost=cpu_seconds / result["requests"],
+        p50=result["p50"] / 1e6,
+        p99=result["p99"] / 1e6,
+    )

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import json as codec
+
+from tests.frameworks.apps import django_settings, site
+
+django_settings.configure(urls=__name__)
+
+from django.core.wsgi import get_wsgi_application  # noqa: E402 - needs the settings
+from django.http import FileResponse, HttpResponse, JsonResponse, StreamingHttpResponse  # noqa: E402
+from django.urls import path  # noqa: E402
+
+
+def hello(request):
+    return HttpResponse(site.GREETING)
+
+
+def greet(request, name):
+    return HttpResponse(f"Hello, {name}!")
+
+
+def inspect(request):
+    return JsonResponse(
+        {
+            "method": request.method,
+            "path": request.path,
+            "query": request.META["QUERY_STRING"],
+            "arguments": dict(request.GET.lists()),
+            "client": request.META["REMOTE_ADDR"],
+            "scheme": request.scheme,
+            "host": request.get_host(),
+            "tags": request.headers.get("X-Tag"),
+        }
+    )
+
+
+def form(request):
+    return JsonResponse(dict(request.POST.lists()))
+
+
+def multipart(request):
+    upload = request.FILES["upload"]
+    content = {"filename": upload.name, "note": request.POST["note"], **site.digest(upload.chunks())}
+    return JsonResponse(content)
+
+
+def json(request):
+    return JsonResponse(codec.loads(request.body), safe=False)
+
+
+def upload(request):
+    return JsonResponse(site.digest([request.body]))
+
+
+def stream_up(request):
+    return JsonResponse(site.digest(iter(lambda: request.read(1000), b"")))
+
+
+def stream_down(request):
+    return StreamingHttpResponse(site.two_pieces(request.GET["gate"]), content_type="text/plain")
+
+
+def file(request):
+    # FileResponse closes the file.
+    return FileResponse(open(request.GET["path"], "rb"), content_type="application/octet-stream")
+
+
+def cookies(request):
+    response = HttpResponse("two cookies")
+    for name, value in site.COOKIES:
+        response.set_cookie(name, value)
+    return response
+
+
+def no_content(request):
+    return HttpResponse(status=204)
+
+
+def meet(request):
+    site.meeting.wait(site.MEETING_TIMEOUT)
+    return HttpResponse("met")
+
+
+def error(request):
+    raise site.DeliberateError
+
+
+def error_midway(request):
+    return StreamingHttpResponse(site.piece_and_error(), content_type="text/plain")
+
+
+urlpatterns = [
+    path("hello", hello),
+    path("greet/<name>", greet),
+    path("inspect", inspect),
+    path("form", form),
+    path("multipart", multipart),
+    path("json", json),
+    path("upload", upload),
+    path("stream-up", stream_up),
+    path("stream-down", stream_down),
+    path("file", file),
+    path("cookies", cookies),
+    path("no-content", no_content),
+    path("meet", meet),
+    path("error", error),
+    path("error-midway", error_midway),
+]
+
+application = get_wsgi_application()

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from sdserve.core.fleet import effects, events
+
+
+def test_closing_leaves_nobody_and_nothing(start):
+    supervisor = start("deaf")
+    supervisor.order(effects.OpenGeneration(1))
+    supervisor.wait_for(events.ZygoteReady)
+    for serial in (1, 2):
+        supervisor.order(effects.Fork(generation=1, serial=serial, slot=serial))
+        supervisor.wait_for(events.WorkerReady)
+    before = len(os.listdir("/proc/self/fd"))
+    supervisor.house.close()
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, 0)
+    # Epoll, the pair of the signals, the listener, three channels; the scoreboard is the test's.
+    assert before - len(os.listdir("/proc/self/fd")) == 7
+
+
+def test_a_row_has_one_owner(supervisor):
+    house = supervisor.house
+    supervisor.wait_for(events.ZygoteReady)
+    rows = []
+    for serial in range(1, 4):
+        rows.append(house.take_row())
+        supervisor.order(effects.Fork(generation=1, serial=serial, slot=serial))
+    assert rows == [worker.row for worker in house.workers.values()] == [0, 1, 2]
+    house.forget_worker(house.workers[2])
+    assert house.take_row() == 1
+
+
+def test_workers_go_by_both_numbers(supervisor):
+    supervisor.wait_for(events.ZygoteReady)
+    supervisor.order(effects.Fork(generation=1, serial=5, slot=1))
+    assert supervisor.house.worker_of(1, 5) is supervisor.house.workers[5]
+    assert supervisor.house.worker_of(2, 5) is None
+    assert supervisor.house.worker_of(1, 6) is None

@@ -1,0 +1,138 @@
+"""One instance of sdserve inside a container, in the words of the person who runs it."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+from tests.system.exchange import Answer, Exchange
+from tests.system.machine import Machine
+from tests.system.waiting import wait_for
+
+_CHECKOUT = Path(__file__).parents[2]
+_APPLICATIONS = "/srv/applications"
+
+EXAMPLES = _CHECKOUT / "docs/examples"
+
+MOUNTS = {
+    "/usr/lib/python3/dist-packages/sdserve": _CHECKOUT / "sdserve",
+    "/usr/bin/sdserve": _CHECKOUT / "tests/system/launcher.py",
+    "/usr/lib/systemd/system/sdserve@.service": _CHECKOUT / "systemd/sdserve@.service",
+    "/usr/lib/systemd/system/sdserve@.socket": _CHECKOUT / "systemd/sdserve@.socket",
+    _APPLICATIONS: _CHECKOUT / "tests/system/applications",
+    "/srv/examples": EXAMPLES,
+}
+"""Where a package would put sdserve, taken from the checkout; and the applications, below /srv."""
+
+
+class Instance:
+    """`sdserve@NAME`, with its INI, its drop-ins and its two sockets: TCP on `port`, and `/run/NAME.sock`."""
+
+    def __init__(self, machine: Machine, name: str = "hello", *, port: int = 8000) -> None:
+        self.machine = machine
+        self.name = name
+        self.port = port
+        self.service = f"sdserve@{name}.service"
+        self.socket = f"sdserve@{name}.socket"
+        self.unix_path = f"/run/{name}.sock"
+
+    # Setting it up
+
+    def configure(self, application: str, *lines: str, directory: str = _APPLICATIONS) -> None:
+        """Write the INI: the application to serve, and more lines to go after it, sections included."""
+        app = f"[app]\napplication = {application}\ndirectory = {directory}"
+        listen = f"[listen:http]\naddress = 127.0.0.1:{self.port}"
+        self.configure_text("\n".join((app, listen, *lines, "")))
+
+    def configure_text(self, text: str) -> None:
+        """Write the INI as it stands."""
+        self.machine.write(f"/etc/sdserve/{self.name}.ini", text)
+
+    def listen(self) -> None:
+        """Write the drop-in that an administrator writes by hand, and start the socket."""
+        self.drop_in(
+            self.socket,
+            f"[Socket]\nListenStream=127.0.0.1:{self.port}\nListenStream=[::1]:{self.port}\n"
+            f"ListenStream={self.unix_path}\n",
+        )
+        self.machine.systemctl("start", self.socket)
+
+    def drop_in(self, unit: str, text: str) -> None:
+        """Add settings to one of the instance's units."""
+        self.machine.write(f"/etc/systemd/system/{unit}.d/10-test.conf", text)
+        self.machine.systemctl("daemon-reload")
+
+    # Orders
+
+    def start(self) -> None:
+        self.machine.systemctl("start", self.service)
+
+    def stop(self) -> None:
+        self.machine.systemctl("stop", self.service)
+
+    def kill(self, pid: int) -> None:
+        """Send SIGKILL to a process of the container."""
+        self.machine.run("kill", f"-{signal.SIGKILL}", str(pid))
+
+    # Questions
+
+    def property(self, name: str, *, unit: str | None = None) -> str:
+        """Return one property of the service, or of another unit, as `systemctl show` has it."""
+        return self.machine.systemctl("show", f"--property={name}", "--value", unit or self.service).strip()
+
+    def status(self) -> str:
+        """Return what `systemctl status` prints; its exit code only tells whether the unit is active."""
+        return self.machine.run(
+            "systemctl", "status", "--no-pager", "--full", self.service, check=False
+        ).stdout
+
+    def journal(self, *arguments: str, unit: str | None = None) -> str:
+        """Return the messages of the service, or of another unit: its processes' and systemd's about it."""
+        return self.machine.run(
+            "journalctl",
+            "--quiet",
+            "--no-pager",
+            "--output=cat",
+            f"--unit={unit or self.service}",
+            *arguments,
+        ).stdout
+
+    def main_pid(self) -> int:
+        return int(self.property("MainPID"))
+
+    def pids(self) -> set[int]:
+        """Return the processes in the service's control group; none when the group is gone."""
+        group = self.property("ControlGroup")
+        listing = (
+            self.machine.run("cat", f"/sys/fs/cgroup{group}/cgroup.procs", check=False) if group else None
+        )
+        return {int(pid) for pid in listing.stdout.split()} if listing else set()
+
+    def processes(self) -> set[int]:
+        """Return all processes of the machine."""
+        return {int(path.name) for path in self.machine.path("/proc").iterdir() if path.name.isdecimal()}
+
+    def wait_for_state(self, *states: str) -> None:
+        """Wait until the service's ActiveState is one of `states`."""
+        wait_for(
+            lambda: self.property("ActiveState") in states, what=f"{self.service} is {' or '.join(states)}"
+        )
+
+    # Requests
+
+    def request(self, path: str) -> Exchange:
+        """Send a request over TCP; do not wait for the answer."""
+        return Exchange(self.machine.connect_tcp("127.0.0.1", self.port), path)
+
+    def get(self, path: str) -> Answer:
+        return self.request(path).answer()
+
+    def get_v6(self, path: str) -> Answer:
+        return Exchange(self.machine.connect_tcp("::1", self.port), path).answer()
+
+    def get_unix(self, path: str) -> Answer:
+        return Exchange(self.machine.connect_unix(self.unix_path), path).answer()
+
+    def worker_pid(self) -> int:
+        """Ask the test application which process serves it."""
+        return int(self.get("/pid").text)
