@@ -116,5 +116,7 @@ def bury(fleet: Fleet, event: WorkerExited, now: float) -> Change:
 
 
 def _outlook(fleet: Fleet, worker: Worker) -> str:
-    """What becomes of the slot that it held until now."""
+    """What becomes of the slot that it held until now, unless that was the last straw."""
+    if queries.hopelessness(fleet):
+        return ""
     return f"; slot {worker.slot}: {queries.prospect(fleet, fleet.slots[worker.slot])}"

@@ -94,16 +94,6 @@ class Connection:
     # Bytes in
 
     @property
-    def unused(self) -> bytes:
-        """Bytes received that no request has used yet."""
-        return bytes(self._input.data)
-
-    @property
-    def idle(self) -> bool:
-        """True between two requests, with no byte of the next one here."""
-        return self._state == _IDLE and not self._input.data
-
-    @property
     def pipelined(self) -> bool:
         """True if bytes are here that `next_event` may turn into more once the current exchange has ended."""
         return bool(self._input.data)
@@ -159,8 +149,6 @@ class Connection:
             self.deadline = inf
             raise
         if request is None:
-            if not self._input.data:
-                self._end_exchange(now)  # only empty lines came
             return None
         self.request = request
         self.requests += 1
@@ -385,10 +373,12 @@ class Connection:
     def timed_out(self) -> int:
         """The deadline has passed: return the status to answer with `send_error`, 0 to close without a word.
 
-        Silence between two requests is no error; a request that was begun deserves its 408
-        (RFC 9110 section 15.5.9).
+        Silence between two requests, or nothing but empty lines, is no error; a request that was begun
+        deserves its 408 (RFC 9110 section 15.5.9).
         """
-        begun = self._state == _HEAD or (self._state == _BODY and not self.response_started)
+        begun = (
+            self._input.data if self._state == _HEAD else self._state == _BODY and not self.response_started
+        )
         self.abandon()
         return 408 if begun else 0
 

@@ -1,0 +1,133 @@
+"""A fleet driven by hand, in the words of what happens to it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sdserve.core.fleet import events, queries
+from sdserve.core.fleet.effects import Effect, Fork, Log, NotifyStatus
+from sdserve.core.fleet.machine import Fleet, step
+from sdserve.core.fleet.model import Generation, Slot, Worker
+from sdserve.core.fleet.options import FleetOptions
+
+
+class Story:
+    """Each verb tells the fleet one event and returns the orders it answers with.
+
+    What is said to people is no order: it is in `log` and `status`.
+    """
+
+    def __init__(self, count: int = 2, **options: float) -> None:
+        self.fleet = Fleet(options=replace(FleetOptions(count=count), **options))
+        self.now = 1000.0
+        self.log: list[str] = []
+        self.effects: list[Effect] = []
+        """Of the last event, all of them."""
+
+    @property
+    def status(self) -> str:
+        return self.fleet.status
+
+    @property
+    def last_words(self) -> str:
+        """The last line of the log."""
+        return self.log[-1]
+
+    def worker(self, serial: int) -> Worker:
+        return self.fleet.workers[serial]
+
+    def slot(self, number: int) -> Slot:
+        return self.fleet.slots[number]
+
+    @property
+    def generation(self) -> Generation:
+        return self.fleet.generations[1]
+
+    def tell(self, event: events.Event) -> list[Effect]:
+        self.fleet, told = step(self.fleet, event, self.now)
+        self.effects = list(told)
+        self.log += [effect.text for effect in told if isinstance(effect, Log)]
+        return [effect for effect in told if not isinstance(effect, (Log, NotifyStatus))]
+
+    def starts(self) -> list[Effect]:
+        return self.tell(events.Started())
+
+    def is_told_to_stop(self) -> list[Effect]:
+        return self.tell(events.StopAsked())
+
+    def waits(self, seconds: float) -> list[Effect]:
+        """Time passes in one leap."""
+        self.now += seconds
+        return self.tell(events.TimePassed())
+
+    def sleeps_until_the_deadline(self) -> list[Effect]:
+        deadline = queries.next_deadline(self.fleet)
+        assert deadline is not None
+        assert deadline >= self.now
+        return self.waits(deadline - self.now)
+
+    def zygote_is_ready(self, generation: int = 1) -> list[Effect]:
+        return self.tell(events.ZygoteReady(generation))
+
+    def zygote_is_not_started(self, reason: str = "no such file") -> list[Effect]:
+        return self.tell(events.ZygoteNotStarted(1, reason))
+
+    def zygote_fails(self, reason: str = "No module named 'shop'") -> list[Effect]:
+        return self.tell(events.ZygoteFailed(1, reason))
+
+    def zygote_exits(self, status: int = 0) -> list[Effect]:
+        return self.tell(events.ZygoteExited(1, status))
+
+    def worker_is_forked(self, serial: int, *, generation: int = 1, pid: int = 0) -> list[Effect]:
+        pid = pid or 100 + serial
+        return self.tell(events.WorkerForked(generation=generation, serial=serial, pid=pid))
+
+    def fork_fails(self, serial: int, reason: str = "EAGAIN") -> list[Effect]:
+        return self.tell(events.ForkFailed(generation=1, serial=serial, reason=reason))
+
+    def worker_is_ready(self, serial: int, *, generation: int = 1) -> list[Effect]:
+        return self.tell(events.WorkerReady(generation, serial))
+
+    def worker_fails(self, serial: int, reason: str = "No module named 'shop'") -> list[Effect]:
+        return self.tell(events.WorkerFailed(generation=1, serial=serial, reason=reason))
+
+    def worker_drains(self, serial: int) -> list[Effect]:
+        return self.tell(events.WorkerDraining(1, serial))
+
+    def worker_exits(self, serial: int, status: int = 0, *, generation: int = 1) -> list[Effect]:
+        return self.tell(events.WorkerExited(generation=generation, serial=serial, status=status))
+
+    def worker_comes_up(self, serial: int) -> list[Effect]:
+        return [*self.worker_is_forked(serial), *self.worker_is_ready(serial)]
+
+    def worker_breaks(self, serial: int) -> list[Effect]:
+        """Born, and dead before it was ready."""
+        return [*self.worker_is_forked(serial), *self.worker_exits(serial, 1)]
+
+
+def opened(count: int = 2, **options: float) -> Story:
+    """A story whose zygote is ready and whose first forks are ordered."""
+    story = Story(count, **options)
+    story.starts()
+    story.zygote_is_ready()
+    return story
+
+
+def booting(count: int = 2, **options: float) -> Story:
+    """A story whose first workers are born."""
+    story = opened(count, **options)
+    for serial in range(1, count + 1):
+        story.worker_is_forked(serial)
+    return story
+
+
+def full(count: int = 2, **options: float) -> Story:
+    """A story in which everybody is ready."""
+    story = booting(count, **options)
+    for serial in range(1, count + 1):
+        story.worker_is_ready(serial)
+    return story
+
+
+def fork(serial: int, slot: int) -> Fork:
+    return Fork(generation=1, serial=serial, slot=slot)

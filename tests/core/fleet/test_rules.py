@@ -1,0 +1,105 @@
+"""Stories of what follows from the state alone."""
+
+from __future__ import annotations
+
+from sdserve.core.fleet.effects import CloseGeneration, Drain, Exit, Kill, NotifyReady, NotifyStopping
+from tests.core.fleet.story import booting, fork, full, opened
+
+
+def test_readiness_is_announced_when_all_slots_are_ready() -> None:
+    story = booting(3)
+    assert story.worker_is_ready(2) == []
+    assert story.status == "Booting, 1 of 3 workers ready"
+    assert story.worker_is_ready(1) == []
+    assert story.worker_is_ready(3) == [NotifyReady()]
+    assert story.last_words == "serving with 3 workers"
+
+
+def test_readiness_waits_until_all_are_ready_at_once() -> None:
+    story = booting(2)
+    story.worker_is_ready(1)
+    assert story.worker_exits(1, 1) == [fork(3, slot=1)]
+    assert story.worker_is_ready(2) == []
+    assert story.worker_comes_up(3) == [NotifyReady()]
+
+
+def test_readiness_is_announced_once() -> None:
+    story = full(1)
+    story.worker_exits(1, 1)
+    assert story.worker_comes_up(2) == []
+
+
+def test_the_only_slot_fails_to_boot_and_the_service_gives_up() -> None:
+    story = booting(1)
+    story.worker_fails(1, "No module named 'shop'")
+    assert story.worker_exits(1, 3) == [NotifyStopping(), CloseGeneration(1)]
+    reason = "no worker became ready, the last one of slot 1 failed: No module named 'shop'"
+    assert story.status == f"Failed: {reason}"
+    assert story.log == [
+        "worker 1 (slot 1, generation 1, pid 101) failed: No module named 'shop'",
+        f"giving up: {reason}",
+    ]
+    assert story.zygote_exits(0) == [Exit(3)]
+
+
+def test_a_boot_that_takes_too_long_is_a_failure_too() -> None:
+    story = booting(1)
+    assert story.waits(60) == [Kill(1, 1)]
+    assert story.worker_exits(1, -9) == [NotifyStopping(), CloseGeneration(1)]
+
+
+def test_a_fork_that_fails_is_a_failure_too() -> None:
+    story = opened(1)
+    assert story.fork_fails(1, "EAGAIN") == [NotifyStopping(), CloseGeneration(1)]
+    assert story.status.endswith("slot 1 cannot be forked: EAGAIN")
+
+
+def test_once_every_slot_has_failed_the_rest_is_drained() -> None:
+    story = booting(2)
+    assert story.worker_exits(1, 1) == []
+    assert story.waits(1) == [fork(3, slot=1)]
+    story.worker_is_forked(3)
+    assert story.worker_exits(2, 1) == [NotifyStopping(), Drain(1, 3), CloseGeneration(1)]
+    assert story.status.endswith("died while it booted (exit code 1), 1 worker draining")
+    story.zygote_exits(0)
+    assert story.worker_exits(3, 0) == [Exit(3)]
+
+
+def test_a_slot_is_tried_three_times_while_another_may_still_boot() -> None:
+    story = booting(2)
+    story.worker_exits(1, 1)
+    story.waits(1)
+    story.worker_breaks(3)
+    story.waits(1)
+    story.worker_breaks(4)
+    assert story.waits(30) == []
+    assert story.status == (
+        "Booting, 0 of 2 workers ready, slot 1 died while it booted (exit code 1), "
+        "not tried again after 3 times"
+    )
+    assert story.worker_is_ready(2) == [fork(5, slot=1)]
+    assert story.worker_comes_up(5) == [NotifyReady()]
+
+
+def test_once_a_worker_was_ready_the_service_does_not_give_up() -> None:
+    story = booting(2)
+    story.worker_is_ready(1)
+    serials = iter(range(3, 50))
+    story.worker_exits(2, 1)
+    for _ in range(20):
+        assert Exit(3) not in story.sleeps_until_the_deadline()
+        story.worker_breaks(next(serials))
+    assert story.slot(2).delay == 30
+    story.worker_exits(1, 1)
+    assert NotifyStopping() not in story.worker_breaks(next(serials))
+
+
+def test_asking_to_stop_while_it_gives_up_makes_it_quick_and_keeps_the_exit_code() -> None:
+    story = booting(2)
+    story.worker_exits(1, 1)
+    story.waits(1)
+    story.worker_is_forked(3)
+    story.worker_exits(2, 1)
+    story.zygote_exits(0)
+    assert story.is_told_to_stop() == [Kill(1, 3)]
+    assert story.worker_exits(3, -9) == [Exit(3)]
