@@ -21,7 +21,7 @@ class WorkerContext:
     channel: socket.socket
     """SOCK_SEQPACKET to the supervisor, one JSON message a packet; EOF means the supervisor is gone."""
     listeners: list[tuple[str, socket.socket]]
-    """(name of the `[listen:NAME]` section, listening socket); shared with all workers, so never shut down."""
+    """(name of the `[listen:NAME]` section, listening socket); all workers share them: never shut down."""
     row: ScoreboardRow
     application: Any = None
     """The application object when the zygote preloaded it, else None: the worker imports it."""

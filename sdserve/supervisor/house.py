@@ -9,6 +9,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import inf
 
 from sdserve.config.model import Configuration
 from sdserve.host.channel import Channel
@@ -78,6 +79,8 @@ class House:
     free_rows: list[int] = field(default_factory=lambda: list(reversed(range(ROWS))))
     interface: str = ""
     """Of the application, as a worker found it."""
+    stop_asked: float = -inf
+    """When a signal last asked to stop: seconds, CLOCK_MONOTONIC."""
     exit_code: int | None = None
     """Set by the last effect of all."""
 

@@ -23,6 +23,8 @@ _log = logging.getLogger("sdserve")
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """SIGHUP means that the terminal is gone."""
+REPEAT = 0.3
+"""Seconds within which a second signal to stop is taken for an echo of the first."""
 SIGNALS = (*STOP_SIGNALS, signal.SIGCHLD)
 
 _MOST_AT_ONCE = 100
@@ -50,8 +52,11 @@ def wait(house: House, deadline: float | None) -> Events:
 
 def _take_signals(house: House) -> Events:
     came = house.signals.read()
-    # One key press may reach us twice, from the terminal and from whoever started us: it is asked once.
-    if not came.isdisjoint(STOP_SIGNALS):
+    now = monotonic()
+    # One key press may reach us twice, from the terminal and from whoever started us (sudo, timeout): it is
+    # asked once. A second one of its own means at once.
+    if not came.isdisjoint(STOP_SIGNALS) and now - house.stop_asked >= REPEAT:
+        house.stop_asked = now
         yield events.StopAsked()
     if signal.SIGCHLD in came:
         for pid, status in process.reap():

@@ -183,6 +183,8 @@ class AsgiExchange:
                 self._wake()  # whoever waits for a disconnect: the response is complete, so this is one
             elif protocol.write_paused:
                 await self._wait_writable()
+            elif protocol.transport.is_closing():
+                raise OSError("the client has disconnected")  # the loop may not turn until we say so
         elif kind == "http.response.start":
             if self._over:
                 self._refuse_late(kind)

@@ -10,6 +10,9 @@ from sdserve.errors import BootError
 
 log = logging.getLogger("sdserve.lifespan")
 
+_LAST_WORD = 1.0
+"""Seconds that the application's task has to end after it has said its last word."""
+
 
 class Lifespan:
     """Tells the application that it starts and that it ends, in one task that lives as long as the worker."""
@@ -37,16 +40,13 @@ class Lifespan:
         self._task = task = self._loop.create_task(self._run())
         both: tuple[asyncio.Future[Any], ...] = (task, self._answer)
         await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        if self._answer.done():
-            answer = self._answer.result()
-            if answer["type"] == "lifespan.startup.complete":
-                return self._state
-            raise BootError(
-                f"the application's start-up failed: {answer.get('message', '') or 'no reason given'}"
-            )
-        error = task.exception()
-        self._task = None
-        if error is not None and self._asked:
+        if self._answer.done() and self._answer.result()["type"] == "lifespan.startup.complete":
+            return self._state
+        error = await self._end(task)
+        if self._answer.done() and error is None:
+            reason = self._answer.result().get("message", "") or "no reason given"
+            raise BootError(f"the application's start-up failed: {reason}")
+        if error is not None and (self._asked or self._answer.done()):
             raise BootError(f"the application's start-up raised {type(error).__name__}: {error}") from error
         log.debug("the application has no lifespan", exc_info=error)
         return None
@@ -57,7 +57,20 @@ class Lifespan:
             "asgi": {"version": "3.0", "spec_version": "2.0"},
             "state": self._state,
         }
-        await self._application(scope, self._receive, self._send)
+        try:
+            await self._application(scope, self._receive, self._send)
+        except SystemExit as error:
+            # In a task it would end the loop, and with it the worker.
+            raise RuntimeError(f"the application called sys.exit({error.code!r})") from error
+
+    async def _end(self, task: asyncio.Task[None]) -> BaseException | None:
+        """Wait a little for the task to end by itself, then make it; return what it raised."""
+        self._task = None
+        await asyncio.wait({task}, timeout=_LAST_WORD)
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=_LAST_WORD)
+        return task.exception() if task.done() and not task.cancelled() else None
 
     async def _receive(self) -> dict[str, str]:
         self._asked = True
@@ -78,9 +91,9 @@ class Lifespan:
         await asyncio.wait(both, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         if not self._answer.done() and not task.done():
             log.error("the application's shutdown took longer than the drain time-out; leaving it")
+            task.cancel()
         elif self._answer.done() and self._answer.result()["type"] == "lifespan.shutdown.failed":
             log.error("the application's shutdown failed: %s", self._answer.result().get("message", ""))
-        if not task.done():
-            await asyncio.wait({task}, timeout=1.0)
-        if task.done() and not task.cancelled() and task.exception() is not None:
-            log.error("the application's shutdown raised", exc_info=task.exception())
+        error = await self._end(task)
+        if error is not None:
+            log.error("the application's shutdown raised", exc_info=error)

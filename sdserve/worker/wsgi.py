@@ -161,7 +161,7 @@ class WsgiExchange:
         """The application's `start_response`."""
         if exc_info is not None:
             try:
-                if self._sent_head:
+                if self._head_is_out():
                     raise exc_info[1].with_traceback(exc_info[2])
             finally:
                 exc_info = None  # a traceback in its own frame is a cycle
@@ -192,6 +192,10 @@ class WsgiExchange:
                 self._sent_head = False
                 raise
 
+    def _head_is_out(self) -> bool:
+        """Whether the application has given a part of the body, so that the head is fixed."""
+        return self._sent_head
+
     def _check_started(self) -> None:
         if not self._status:
             raise LocalProtocolError("the application did not call start_response before its first body part")
@@ -203,7 +207,7 @@ class WsgiExchange:
         if close is not None:
             try:
                 close()
-            except Exception:
+            except BaseException:
                 log.exception("close() of the application's iterable raised")
         if self._spool is not None:
             self._spool.close()
@@ -266,7 +270,7 @@ class InlineExchange(WsgiExchange):
                 continue
             self._check_started()
             self._put(part, more=True)
-            if self._gone:
+            if self._gone or self._protocol.transport.is_closing():
                 self._end()
                 return
             if self._protocol.connection.complaint:
@@ -381,6 +385,9 @@ class PooledExchange(WsgiExchange):
     def _put(self, body: bytes, more: bool) -> None:
         self._ahead.acquire()
         self._post(body, more)
+
+    def _head_is_out(self) -> bool:
+        return self._posted > 0  # it may still be on its way to the loop
 
     def _post(self, body: bytes, more: bool) -> None:
         if self._gone:

@@ -67,6 +67,9 @@ def test_one_key_press_that_arrives_twice_is_asked_once(start):
         os.kill(os.getpid(), signum)
     assert list(observe.wait(supervisor.house, None)) == [events.StopAsked()]
     os.kill(os.getpid(), signal.SIGINT)
+    assert list(observe.wait(supervisor.house, None)) == [], "an echo, as sudo and timeout make"
+    supervisor.house.stop_asked -= observe.REPEAT
+    os.kill(os.getpid(), signal.SIGINT)
     assert list(observe.wait(supervisor.house, None)) == [events.StopAsked()]
 
 

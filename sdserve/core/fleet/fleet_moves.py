@@ -74,7 +74,7 @@ def _open_generation_of(fleet: Fleet, worker: Worker) -> Generation | None:
 def _reproach(fleet: Fleet, worker: Worker) -> str:
     match worker.state:
         case WorkerState.DRAINING:
-            return f"not drained within {seconds(fleet.options.drain_timeout)}"
+            return f"not drained within {seconds(fleet.options.drain_limit)}"
         case WorkerState.FAILED:
             return f"failed and does not exit: {worker.reason}"
         case WorkerState.FORKING:

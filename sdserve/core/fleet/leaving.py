@@ -64,14 +64,18 @@ def kill_zygote(fleet: Fleet, generation: Generation, reason: str) -> Change:
 
 def stop(fleet: Fleet, now: float, *, exit_code: int = 0, trouble: str = "") -> Change:
     """Begin to stop: slots are filled no more, and all workers drain."""
-    stop_by = now + fleet.options.drain_timeout
+    stop_by = now + fleet.options.drain_limit
     log = Log("error", f"giving up: {trouble}") if trouble else Log("info", "stopping")
     orders: list[Effect] = [log, NotifyStopping()]
     stopping = replace(
         fleet, phase=Phase.STOPPING, slots={}, stop_by=stop_by, exit_code=exit_code, trouble=trouble
     )
     for worker in fleet.workers.values():
-        if worker.state in (WorkerState.FORKING, WorkerState.BOOTING, WorkerState.READY):
+        if worker.state is WorkerState.BOOTING:
+            # It has nothing to finish, and would hear of a drain only once it has booted.
+            stopping, killing = kill_worker(stopping, worker, "asked to stop while it was booting")
+            orders += killing
+        elif worker.state in (WorkerState.FORKING, WorkerState.READY):
             drained = replace(worker, state=WorkerState.DRAINING, deadline=stop_by)
             stopping = stopping.with_worker(drained)
             orders.append(Drain(worker.generation, worker.serial))

@@ -85,7 +85,7 @@ def fail_to_boot(fleet: Fleet, event: WorkerFailed, _: float) -> Change:
 def fail(fleet: Fleet, event: WorkerFailed, now: float) -> Change:
     """A worker that did serve cannot any more; it may still finish what it has."""
     worker = fleet.workers[event.serial]
-    deadline = now + fleet.options.drain_timeout
+    deadline = now + fleet.options.drain_limit
     failed = replace(worker, state=WorkerState.FAILED, deadline=deadline, reason=event.reason)
     return fleet.with_worker(failed), ()
 
@@ -98,7 +98,7 @@ def note_failure(fleet: Fleet, event: WorkerFailed, _: float) -> Change:
 def drain_by_itself(fleet: Fleet, event: WorkerDraining, now: float) -> Change:
     """It leaves its slot to a successor at once, and has as long as any other to finish."""
     worker = fleet.workers[event.serial]
-    deadline = now + fleet.options.drain_timeout
+    deadline = now + fleet.options.drain_limit
     draining = replace(worker, state=WorkerState.DRAINING, deadline=deadline)
     trouble = "drains unasked"
     fleet = leaving.vacate(fleet, worker, trouble, now).with_worker(draining)

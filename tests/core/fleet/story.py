@@ -18,7 +18,7 @@ class Story:
     """
 
     def __init__(self, count: int = 2, **options: float) -> None:
-        self.fleet = Fleet(options=replace(FleetOptions(count=count), **options))
+        self.fleet = Fleet(options=replace(FleetOptions(count=count, drain_timeout=25.0), **options))
         self.now = 1000.0
         self.log: list[str] = []
         self.effects: list[Effect] = []

@@ -85,13 +85,13 @@ def test_asked_before_anything_runs_it_ends_at_once() -> None:
     assert story.is_told_to_stop() == [NotifyStopping(), Exit(0)]
 
 
-def test_asked_while_it_boots_it_drains_who_is_there() -> None:
+def test_asked_while_it_boots_it_kills_who_has_nothing_to_finish() -> None:
     story = booting(2)
-    assert story.is_told_to_stop() == [NotifyStopping(), Drain(1, 1), Drain(1, 2), CloseGeneration(1)]
     assert story.worker_is_ready(1) == []
+    assert story.is_told_to_stop() == [NotifyStopping(), Drain(1, 1), Kill(1, 2), CloseGeneration(1)]
     assert story.zygote_exits(0) == []
     assert story.worker_exits(1, 0) == []
-    assert story.worker_exits(2, 0) == [Exit(0)]
+    assert story.worker_exits(2, -9) == [Exit(0)]
 
 
 def test_asked_while_it_forks_it_keeps_the_zygote_until_that_has_answered() -> None:

@@ -353,7 +353,7 @@ class Histories(RuleBasedStateMachine):
 
     def _stops_in_time_even_if_everybody_hangs(self) -> None:
         world = self._stopping()
-        latest = world.now + world.fleet.options.drain_timeout
+        latest = world.now + world.fleet.options.drain_limit
         world.runs_dry(Kernel.buries_the_killed)
         assert world.fleet.phase is Phase.ENDED
         assert world.now <= latest

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from sdserve.core.fleet.effects import CloseGeneration, Drain, Exit, Kill, NotifyReady, NotifyStopping
+from sdserve.core.fleet.effects import (
+    CloseGeneration,
+    Exit,
+    Kill,
+    KillZygote,
+    NotifyReady,
+    NotifyStopping,
+)
 from tests.core.fleet.story import booting, fork, full, opened
 
 
@@ -54,15 +61,15 @@ def test_a_fork_that_fails_is_a_failure_too() -> None:
     assert story.status.endswith("slot 1 cannot be forked: EAGAIN")
 
 
-def test_once_every_slot_has_failed_the_rest_is_drained() -> None:
+def test_once_every_slot_has_failed_the_rest_is_not_waited_for() -> None:
     story = booting(2)
     assert story.worker_exits(1, 1) == []
     assert story.waits(1) == [fork(3, slot=1)]
     story.worker_is_forked(3)
-    assert story.worker_exits(2, 1) == [NotifyStopping(), Drain(1, 3), CloseGeneration(1)]
-    assert story.status.endswith("died while it booted (exit code 1), 1 worker draining")
+    assert story.worker_exits(2, 1) == [NotifyStopping(), Kill(1, 3), CloseGeneration(1)]
+    assert story.status.endswith("died while it booted (exit code 1), 1 worker killed")
     story.zygote_exits(0)
-    assert story.worker_exits(3, 0) == [Exit(3)]
+    assert story.worker_exits(3, -9) == [Exit(3)]
 
 
 def test_a_slot_is_tried_three_times_while_another_may_still_boot() -> None:
@@ -100,6 +107,6 @@ def test_asking_to_stop_while_it_gives_up_makes_it_quick_and_keeps_the_exit_code
     story.waits(1)
     story.worker_is_forked(3)
     story.worker_exits(2, 1)
-    story.zygote_exits(0)
-    assert story.is_told_to_stop() == [Kill(1, 3)]
-    assert story.worker_exits(3, -9) == [Exit(3)]
+    assert story.is_told_to_stop() == [KillZygote(1)]
+    assert story.worker_exits(3, -9) == []
+    assert story.zygote_exits(-9) == [Exit(3)]

@@ -172,7 +172,7 @@ def test_a_zygote_that_dies_after_it_was_ready_has_another_try_before_anybody_se
     story = booting()
     assert story.zygote_exits(-9) == [OpenGeneration(1)]
     assert story.zygote_is_not_started("no venv")[-1] != Exit(3)
-    assert story.status.startswith("Failed: zygote was not started: no venv, 2 workers draining")
+    assert story.status.startswith("Failed: zygote was not started: no venv, 2 workers killed")
 
 
 def test_a_zygote_that_says_it_can_fork_no_more_is_replaced() -> None:
