@@ -21,11 +21,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from sdserve.supervisor.observe import REPEAT
 from tests.notify_socket import NotifySocket
 
 ROOT = Path(__file__).parent.parent
@@ -153,6 +154,12 @@ class Server:
         """Everything it and its workers have written so far."""
         return os.pread(self._log.fileno(), os.fstat(self._log.fileno()).st_size, 0).decode()
 
+    def insist(self) -> None:
+        """Ask a second time for the end, a moment after the first: an echo of a signal does not count."""
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(REPEAT)
+        self.process.terminate()
+
     def stop(self) -> int:
         """End it as systemd does, unless it has ended; the exit status. No process of it may be left."""
         if self.process.returncode is not None:
@@ -196,7 +203,8 @@ def serve(
     """
     command = [sys.executable, "-m", "sdserve", "run", application, "--interface", interface]
     command += ["--workers", str(workers), "--threads", str(threads)]
-    command += ["--bind", "127.0.0.1:0"]  # makes [listen:http]; the address is that of the socket it is passed
+    # Makes [listen:http]; the address is that of the socket that is passed.
+    command += ["--bind", "127.0.0.1:0"]
     for option, value in (settings or {}).items():
         command += ["--set", f"{option}={value}"]
     with tempfile.TemporaryDirectory() as directory, tempfile.TemporaryFile() as log:

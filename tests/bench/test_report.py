@@ -51,11 +51,12 @@ def test_a_verdict_says_what_was_found_and_what_was_wanted():
 
 def test_the_table_has_a_row_for_every_server():
     lines = report.table(results([90, 100, 1200], [100, 100, 100]), [CASE]).splitlines()
-    assert lines[2:] == [
-        "| hello | sdserve | 100 | 90 to 1,200 | 1.00 ms | 2.50 ms | 10000.0 µs |  |  |",
-        "| hello | peer | 100 | 100 to 100 | 1.00 ms | 2.50 ms | 10000.0 µs "
-        "| 1.00 x (0.90 to 12.00) | 1.00 x (0.90 to 12.00) |",
-    ]
+    ours, theirs = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:])
+    assert ours == ["hello", "sdserve", "100", "90 to 1,200", "1.00 ms", "2.50 ms", "10000.0 µs", "", ""]
+    ratio = "1.00 x (0.90 to 12.00)"
+    assert theirs == [
+        "hello", "peer", "100", "100 to 100", "1.00 ms", "2.50 ms", "10000.0 µs", ratio, ratio,
+    ]  # fmt: skip
 
 
 def test_an_idle_thread_may_wake_as_often_as_the_limit_says():

@@ -9,7 +9,6 @@ import pytest
 from tests.frameworks.apps.site import DeliberateError
 from tests.serving import serve
 
-
 EXPECTED_TRACEBACKS = (
     DeliberateError.__name__,
     "HTTPNotFound",  # Pyramid looks for a view for the former and has none

@@ -6,16 +6,13 @@ import os
 import pty
 import signal
 import socket
-import subprocess
 import threading
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from sdserve.errors import EXIT_BOOT, EXIT_CONFIG, EXIT_OS
 from sdserve.host.scoreboard import GENERATION, PID, READY, SLOT, STATE
-from sdserve.supervisor import observe
 from tests.run.conftest import ask, read_scoreboard, wait_until_gone
 from tests.serving import TIMEOUT, descendants
 
@@ -114,10 +111,7 @@ def test_asked_twice_it_waits_for_nobody(serve, tmp_path):
             gone = below(server)
             server.process.terminate()
             server.wait_for_status("Stopping")
-            # The first one that is no echo counts.
-            with suppress(subprocess.TimeoutExpired):
-                server.process.wait(observe.REPEAT)
-            server.process.terminate()
+            server.insist()
             assert server.process.wait(TIMEOUT) == 0
             wait_until_gone(gone)
 

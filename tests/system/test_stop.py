@@ -32,6 +32,22 @@ def test_a_request_in_flight_is_finished(hello: Instance, application: str, thre
     assert hello.property("Result") == "success"
 
 
+def test_a_child_process_of_the_application_is_left_alone_until_its_request_is_finished(
+    hello: Instance,
+) -> None:
+    gate = Gate(hello.machine, "/run/gate")
+    hello.configure("flask_probe:app", "[workers]", "count = 1")
+    hello.listen()
+    hello.start()
+    in_flight = hello.request("/child")
+
+    with gate.held():
+        hello.machine.systemctl("stop", "--no-block", hello.service)
+        hello.wait_for_state("deactivating")
+
+    assert in_flight.answer() == Answer(200, "the child is through the gate")
+
+
 @pytest.mark.parametrize("application", ["flask_probe:app", "fastapi_probe:app"])
 def test_nothing_is_left_behind(hello: Instance, application: str) -> None:
     hello.configure(application, "[workers]", "count = 2")

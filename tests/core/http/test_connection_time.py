@@ -41,9 +41,12 @@ def test_bytes_do_not_extend_the_time_of_a_head(dialogue):
     assert dialogue.wait(1.0)
 
 
-def test_nothing_but_empty_lines_is_no_request(dialogue):
+def test_nothing_but_empty_lines_is_no_request_and_keeps_no_connection_open(dialogue):
+    for _ in range(9):
+        assert dialogue.receive(b"\r\n") == []
+        assert not dialogue.wait(1.0)
     dialogue.receive(b"\r\n")
-    assert dialogue.wait(10.0)
+    assert dialogue.wait(1.0)
     assert dialogue.connection.timed_out() == 0
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import subprocess
 from pathlib import Path
 
 from flask import Flask
@@ -24,6 +25,12 @@ def pid() -> str:
 def gate() -> str:
     Path("/run/gate").read_text()
     return "through the gate"
+
+
+@app.get("/child")
+def child() -> str:
+    subprocess.run(["cat", "/run/gate"], check=True)
+    return "the child is through the gate"
 
 
 @app.get("/say")

@@ -1,0 +1,221 @@
+"""Whatever the bytes are and however they arrive: laws that hold for both parsers."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import h11
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sdserve.core.http.connection import Connection
+from sdserve.core.http.options import HttpOptions
+from sdserve.errors import RemoteProtocolError
+from tests.core.http.cases import load
+from tests.core.http.feeding import PARSERS, read
+
+SMALL = {"max_request_line": 100, "max_field": 100, "max_fields": 6, "max_head": 300, "max_body": 100}
+CORPUS = [case.data for kind in ("valid", "invalid") for case in load(kind) if len(case.data) < 400]
+
+# Requests made of parts most of which are good, so that the rare bad one stands among good ones.
+
+methods = st.sampled_from([b"GET", b"POST", b"HEAD", b"OPTIONS", b"BREW", b"CONNECT", b"G(T", b""])
+request_targets = st.sampled_from(
+    [
+        b"/",
+        b"/a?b",
+        b"*",
+        b"http://b/c?d",
+        b"http://b",
+        b"HTTP://b?x",
+        b"//b",
+        b"b",
+        b"/ ",
+        b"/\x80",
+        b"/#",
+        b"",
+    ]
+)
+versions = st.sampled_from(
+    [b"HTTP/1.1"] * 6 + [b"HTTP/1.0", b"HTTP/1.2", b"HTTP/2.0", b"HTTP/1.1 ", b"http/1.1"]
+)
+line_ends = st.sampled_from([b"\r\n"] * 30 + [b"\n", b"\r", b"\r\r\n", b"\r\n "])
+good_fields = st.sampled_from(
+    [
+        b"X: y",
+        b"x:\t y z \t",
+        b"X:",
+        b"Cookie: a=b; c=d",
+        b"X_Y: z",
+        b"X: \xe9\xff",
+        b"Connection: keep-alive",
+        b"Connection: x, Close",
+        b"Connection: upgrade",
+        b"Upgrade: websocket",
+        b"Expect: 100-continue",
+    ]
+)
+bad_fields = st.sampled_from(
+    [
+        b"X : y",
+        b" X: y",
+        b"X",
+        b": y",
+        b"X\xe9: y",
+        b"X: \0",
+        b"X: \x0b",
+        b"Expect: x",
+        b"Host: b",
+        b"Host: b c",
+        b"X: " + b"y" * 100,
+    ]
+)
+hosts = st.sampled_from([[b"Host: a"]] * 8 + [[], [b"Host:"], [b"host: [::1]:80"], [b"Host: a, b"]])
+lengths = st.sampled_from(
+    [b"5"] * 6 + [b"05", b"5, 5", b"5,6", b"0", b"", b"+5", b"-5", b"5 5", b"101", b"9" * 30, b"\xd9\xa5"]
+)
+codings = st.sampled_from(
+    [b"chunked"] * 6 + [b" Chunked\t", b"chunked, chunked", b"gzip, chunked", b"identity", b"", b"chunked;a"]
+)
+chunk_sizes = st.sampled_from(
+    [b"5"] * 8 + [b"05", b"5;a=b", b"5 ;a", b'5;a="b c"', b"5 ", b"+5", b"0x5", b"5;", b"", b"g", b"5" * 20]
+)
+chunk_ends = st.sampled_from([b"\r\n"] * 8 + [b"\n", b"", b"x\r\n", b"\r"])
+trailers = st.sampled_from([b""] * 8 + [b"X: y\r\n", b"X\r\n", b" X: y\r\n", b"GET / HTTP/1.1\r\n"])
+
+
+@st.composite
+def framings(draw):
+    """Fields that frame a body, and the body."""
+    kind = draw(st.sampled_from(["none", "none", "length", "chunked", "both", "twice"]))
+    if kind == "none":
+        return [], b""
+    length = [b"Content-Length: " + draw(lengths)]
+    chunks = [b"Transfer-Encoding: " + draw(codings)]
+    if kind == "length":
+        return length, b"hello"
+    if kind == "both":
+        return draw(st.permutations(length + chunks)), b"hello"
+    if kind == "twice":
+        fields = [b"Content-Length: " + draw(lengths)], [b"Transfer-Encoding: " + draw(codings)]
+        return draw(st.sampled_from([length + fields[0], chunks + fields[1]])), b"hello"
+    parts = draw(st.lists(st.tuples(chunk_sizes, chunk_ends), max_size=3))
+    body = b"".join(size + b"\r\nhello" + end for size, end in parts)
+    return chunks, body + b"0\r\n" + draw(trailers) + b"\r\n"
+
+
+@st.composite
+def requests(draw):
+    line = b" ".join([draw(methods), draw(request_targets), draw(versions)])
+    framing, body = draw(framings())
+    fields = draw(hosts) + framing + draw(st.lists(good_fields, max_size=3))
+    if draw(st.integers(0, 4)) == 0:
+        fields.append(draw(bad_fields))
+    head = b"".join(part + draw(line_ends) for part in [line, *draw(st.permutations(fields))])
+    return head + draw(line_ends) + body
+
+
+streams = st.lists(requests(), min_size=1, max_size=3).map(b"".join)
+
+
+@st.composite
+def spoilt(draw):
+    """A case of the corpus with some bytes changed, taken out or put in."""
+    data = bytearray(draw(st.sampled_from(CORPUS)))
+    for _ in range(draw(st.integers(1, 4))):
+        position = draw(st.integers(0, len(data)))
+        byte = draw(
+            st.sampled_from([b"\r", b"\n", b"\0", b" ", b":", b",", b";", b"0", b"a", b"\xff", b"\r\n", b""])
+        )
+        data[position : position + draw(st.integers(0, 1))] = byte
+    return bytes(data)
+
+
+def cut(data, cuts):
+    pieces = []
+    for size in cuts:
+        pieces.append(data[:size])
+        data = data[size:]
+    return [piece for piece in [*pieces, data] if piece]
+
+
+pieces_of = st.lists(st.integers(1, 40), max_size=20)
+
+
+@pytest.mark.parametrize("parser", PARSERS)
+@settings(max_examples=200, deadline=None)
+@given(data=st.one_of(streams, spoilt()), cuts=pieces_of)
+def test_however_the_bytes_are_cut_the_same_comes_out(parser, data, cuts):
+    options = HttpOptions(parser=parser, **SMALL)
+    whole, pieces = read(options, [data]), read(options, cut(data, cuts))
+    assert (whole.error is None) == (pieces.error is None)
+    if whole.error is None:
+        assert whole.facts == pieces.facts
+    else:
+        # Of the body before a fault more may come out if it arrives before the fault does.
+        assert [message.line for message in whole.messages] == [message.line for message in pieces.messages]
+        for before, after in zip(whole.messages, pieces.messages, strict=True):
+            assert after.body.startswith(before.body)
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.one_of(streams, spoilt()), cuts=pieces_of)
+def test_both_parsers_see_the_same(data, cuts):
+    pieces = cut(data, cuts)
+    strict, other = (read(HttpOptions(parser=parser, **SMALL), pieces) for parser in PARSERS)
+    assert strict.facts == other.facts
+    assert (strict.error and strict.error.status) == (other.error and other.error.status)
+
+
+@pytest.mark.parametrize("parser", PARSERS)
+@settings(max_examples=200, deadline=None)
+@given(pieces=st.lists(st.one_of(st.binary(max_size=60), st.sampled_from(CORPUS), spoilt()), max_size=4))
+def test_no_bytes_cause_anything_but_a_protocol_error(parser, pieces):
+    connection = Connection(HttpOptions(parser=parser, **SMALL), 0.0)
+    with suppress(RemoteProtocolError):
+        for piece in pieces:
+            connection.receive_data(piece, 0.0)
+            while connection.next_event(0.0) is not None:
+                pass
+    # What is buffered has a limit, whatever came.
+    for _ in range(20):
+        connection.receive_data(b"x" * 50, 0.0)
+        with suppress(RemoteProtocolError):
+            while connection.next_event(0.0) is not None:
+                pass
+    assert connection.must_close or connection.request is not None
+
+
+def read_by_h11(data):
+    """What h11 alone, with none of our rules around it, makes of one request."""
+    connection = h11.Connection(h11.SERVER)
+    connection.receive_data(data)
+    request = connection.next_event()
+    assert isinstance(request, h11.Request)
+    body = b""
+    while isinstance(event := connection.next_event(), h11.Data):
+        body += bytes(event.data)
+    assert isinstance(event, h11.EndOfMessage)
+    return request, body
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.one_of(requests(), spoilt()))
+def test_what_we_accept_means_the_same_to_another_implementation(data):
+    """The other way round it is not so: h11 takes much that we refuse."""
+    reading = read(HttpOptions(), [data])
+    if reading.error is not None or not reading.messages or reading.messages[0].end_at is None:
+        return
+    if data.startswith(b"\r\n") or b" ;" in data or b"\t;" in data or b"; " in data:
+        return  # RFC 9112 sections 2.2 and 7.1.1 want these taken, and h11 does not
+    message = reading.messages[0]
+    request, body = read_by_h11(data)
+    assert message.request.method.encode() == request.method
+    assert message.request.target == request.target
+    assert message.body == body
+    if request.target.startswith((b"/", b"*")):
+        assert [
+            (name, value.lower() if name == b"transfer-encoding" else value)
+            for name, value in message.request.fields
+        ] == list(request.headers)

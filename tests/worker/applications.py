@@ -1,0 +1,34 @@
+"""Applications that a worker process imports by name."""
+
+from __future__ import annotations
+
+import os
+
+
+def wsgi(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    if environ["PATH_INFO"] == "/print":
+        print("printed by the application")
+    return [os.environ["SDSERVE_SLOT"].encode()]
+
+
+def make_wsgi():
+    return wsgi
+
+
+async def asgi(scope, receive, send):
+    assert scope["type"] == "http"
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.body", "body": os.environ["SDSERVE_SLOT"].encode()})
+
+
+async def failing_lifespan(scope, receive, send):
+    await receive()
+    raise ConnectionError("no database")
+
+
+def neither(*arguments):
+    raise NotImplementedError
+
+
+text = "this is no application"

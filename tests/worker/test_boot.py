@@ -1,0 +1,191 @@
+"""A worker process from its fork to its exit status, with the test in the place of its supervisor."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sdserve.core.wire.codec import MAX_PACKET, decode, encode
+from sdserve.core.wire.messages import BootFailed, Drain, Draining, Forked, Ready
+from sdserve.errors import EXIT_BOOT, EXIT_OK
+from tests.worker.serving import REQUEST, TIMEOUT, Client
+
+ROOT = Path(__file__).parents[2]
+IDENTITY = {"generation": 3, "serial": 14}
+
+
+class WorkerProcess:
+    """The process, the supervisor's end of its channel, and the address it answers at."""
+
+    def __init__(self, application, *, loop="uvloop", files=0, preload=False):
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.settimeout(TIMEOUT)
+        self.channel = ours
+        self._clients = []
+        with theirs, socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen(64)
+            listener.setblocking(False)
+            self.address = listener.getsockname()
+            options = {"application": application, "loop": loop, "files": files, "preload": preload}
+            descriptors = (theirs.fileno(), listener.fileno())
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.worker.process", *map(str, descriptors), json.dumps(options)],
+                cwd=ROOT,
+                env={**os.environ, "PYTHONWARNINGS": "error"},
+                pass_fds=descriptors,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+
+    def told(self):
+        """The next message on the channel."""
+        return decode(self.channel.recv(MAX_PACKET))
+
+    def tell(self, message):
+        self.channel.send(encode(message))
+
+    def connect(self):
+        client = socket.create_connection(self.address, TIMEOUT)
+        self._clients.append(Client(client))
+        return self._clients[-1]
+
+    def end(self):
+        """Its exit status and what it wrote to standard error."""
+        _, errors = self.process.communicate(timeout=TIMEOUT)
+        return self.process.returncode, errors
+
+    def discard(self):
+        for client in self._clients:
+            client.close()
+        self.channel.close()
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture
+def fork():
+    processes = []
+
+    def start(application, **options):
+        processes.append(WorkerProcess(f"tests.worker.applications:{application}", **options))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.discard()
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+@pytest.mark.parametrize(
+    ("application", "interface", "preload"),
+    [("wsgi", "wsgi", False), ("make_wsgi", "wsgi", True), ("asgi", "asgi", False)],
+)
+def test_a_worker_answers_from_when_it_says_so_until_it_is_told_to_drain(
+    fork, application, interface, preload, loop
+):
+    worker = fork(application, loop=loop, preload=preload)
+    assert worker.told() == Ready(**IDENTITY, interface=interface)
+    client = worker.connect()
+    assert client.request().body == b"2"  # its slot
+    worker.tell(Drain(**IDENTITY))
+    assert client.rest() == b""
+    assert worker.end() == (EXIT_OK, "")
+
+
+def test_a_worker_that_loses_its_supervisor_drains(fork):
+    worker = fork("wsgi")
+    worker.told()
+    worker.channel.close()
+    status, errors = worker.end()
+    assert status == EXIT_OK
+    assert "warning worker 2: the supervisor is gone; draining" in errors
+
+
+def test_a_worker_that_is_asked_by_signal_says_that_it_drains(fork):
+    worker = fork("wsgi")
+    worker.told()
+    client = worker.connect()
+    client.send(REQUEST[:10])
+    client_idle = worker.connect()
+    assert client_idle.request().status == 200  # so the other one has been accepted
+    worker.process.send_signal(signal.SIGTERM)
+    assert worker.told() == Draining(**IDENTITY)
+    assert client.request(REQUEST[10:]).fields["connection"] == "close"
+    assert worker.end() == (EXIT_OK, "")
+
+
+def test_messages_that_make_no_sense_are_ignored(fork):
+    worker = fork("wsgi")
+    worker.told()
+    worker.channel.send(b"nonsense")
+    worker.tell(Forked())
+    worker.tell(Drain(**IDENTITY))
+    status, errors = worker.end()
+    assert status == EXIT_OK
+    assert errors.count("makes no sense, ignoring") == 1
+
+
+@pytest.mark.parametrize(
+    ("application", "reason", "traceback"),
+    [
+        ("missing", "there is no 'missing'", ""),
+        ("neither", "cannot tell WSGI from ASGI", ""),
+        ("text", "the application is a str, which cannot be called", ""),
+        ("failing_lifespan", "start-up raised ConnectionError: no database", "in failing_lifespan"),
+    ],
+)
+def test_an_application_that_does_not_start(fork, application, reason, traceback):
+    worker = fork(application)
+    message = worker.told()
+    assert isinstance(message, BootFailed)
+    assert (message.generation, message.serial) == (3, 14)
+    assert reason in message.reason
+    assert traceback in message.traceback
+    status, errors = worker.end()
+    assert status == EXIT_BOOT
+    assert "error worker 2: the application does not start: " in errors
+    assert errors.count(reason) >= 1
+    assert "never retrieved" not in errors
+    assert "was destroyed" not in errors
+
+
+def test_a_supervisor_that_is_gone_before_the_worker_is_ready(fork):
+    worker = fork("wsgi")
+    worker.channel.close()
+    status, errors = worker.end()
+    assert status == EXIT_OK
+    assert "the supervisor cannot be told Ready" in errors
+
+
+def test_what_an_application_prints_comes_out_at_once(fork):
+    worker = fork("wsgi")
+    worker.told()
+    worker.connect().request(b"GET /print HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert worker.process.stdout.readline() == "printed by the application\n"
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_without_a_free_descriptor_a_worker_waits_for_one(fork, loop):
+    worker = fork("wsgi", loop=loop, files=24)
+    worker.told()
+    clients = [worker.connect() for _ in range(24)]
+    # The first of them are served, the last is in the kernel's backlog.
+    assert clients[0].request().status == 200
+    clients[-1].send(REQUEST)
+    line = worker.process.stderr.readline()
+    assert "error worker 2: cannot accept connections for now: Too many open files; raise" in line
+    for client in clients[:-1]:
+        client.close()
+    assert clients[-1].response().status == 200
+    worker.tell(Drain(**IDENTITY))
+    assert worker.end() == (EXIT_OK, "")
