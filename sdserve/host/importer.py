@@ -27,7 +27,7 @@ def import_application(spec: str) -> Any:
     if called or is_factory(candidate):
         try:
             return candidate()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise BootError(f"the application factory {spec} raised {_brief(error)}") from error
     return candidate
 
@@ -55,6 +55,8 @@ def _get_attribute(holder: Any, name: str, spec: str) -> Any:
         near = difflib.get_close_matches(name, [n for n in dir(holder) if not n.startswith("_")], n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise BootError(f"{spec}: there is no {name!r}{hint}") from None
+    except Exception as error:  # of a module's __getattr__, or a property
+        raise BootError(f"{spec}: looking up {name!r} raised {_brief(error)}") from error
 
 
 def _brief(error: BaseException) -> str:

@@ -11,9 +11,7 @@ from sdserve.host.scoreboard import BOOTING, FREE, PID, REQUESTS, SERIAL, SLOT, 
 
 def indices():
     names = "STATE GENERATION SERIAL SLOT PID HEARTBEAT_NS CONNECTIONS IN_FLIGHT ACCEPTED"
-    return [
-        getattr(scoreboard, name) for name in f"{names} REQUESTS ERRORS".split()
-    ]
+    return [getattr(scoreboard, name) for name in f"{names} REQUESTS ERRORS".split()]
 
 
 def test_every_word_has_its_own_place():

@@ -1,4 +1,6 @@
-"""A worker process, as the zygote would have forked it: `python -m tests.worker.process CHANNEL LISTENER JSON`.
+"""A worker process, as the zygote would have forked it.
+
+    python -m tests.worker.process CHANNEL LISTENER JSON
 
 The arguments are two inherited descriptors and {"application", "loop", "files", "preload"}.
 """

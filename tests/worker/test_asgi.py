@@ -232,10 +232,13 @@ def test_a_client_that_sends_no_more_still_gets_its_answer(serve):
 def test_send_raises_oserror_once_the_client_is_gone(serve):
     @http_only
     async def application(scope, receive, send):
-        await send(START)
-        with pytest.raises(OSError, match="disconnected"):
+        async def send_for_ever():
             while True:
                 await send(body(b"x" * 65536, more=True))
+
+        await send(START)
+        with pytest.raises(OSError, match="disconnected"):
+            await send_for_ever()
         told("raised")
         while (await receive())["type"] != "http.disconnect":
             pass
@@ -436,12 +439,12 @@ def test_what_goes_wrong_after_the_first_byte_cuts_the_connection(serve, part, l
 def test_an_application_may_go_on_after_its_own_mistake(serve):
     @http_only
     async def application(scope, receive, send):
-        with pytest.raises(LocalProtocolError, match="before http.response.start"):
+        with pytest.raises(LocalProtocolError, match="before http"):
             await send(body(b"too early"))
         await send({**START, "headers": [(b"bad name", b"")]})
         with pytest.raises(LocalProtocolError, match="not a token"):
             await send(body(b"x"))
-        with pytest.raises(LocalProtocolError, match="second http.response.start"):
+        with pytest.raises(LocalProtocolError, match="a second http"):
             await send(START)
 
     assert serve(application).request().status == 500

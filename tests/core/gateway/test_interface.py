@@ -43,6 +43,27 @@ class WsgiClass:
     def __iter__(self): ...
 
 
+class AsgiClass:
+    """An application may be a class whose instances are awaited, as Starlette's endpoints are."""
+
+    def __init__(self, scope, receive, send): ...
+
+    def __await__(self): ...
+
+
+class AsgiStatic:
+    @staticmethod
+    async def __call__(*arguments): ...
+
+
+def decorated(application):
+    @functools.wraps(application)
+    def wrapper(*arguments):
+        return application(*arguments)
+
+    return wrapper
+
+
 class AsgiMethod:
     async def serve(self, scope, receive, send): ...
 
@@ -54,7 +75,11 @@ class AsgiMethod:
         asgi_with_options,
         plain_three,
         AsgiInstance(),
+        AsgiClass,
+        AsgiStatic(),
         AsgiMethod().serve,
+        functools.partial(AsgiInstance()),
+        decorated(asgi_function),
         functools.partial(asgi_with_options, debug=True),
     ],
 )
@@ -69,7 +94,9 @@ def test_asgi_is_recognised(application):
         wsgi_with_options,
         WsgiInstance(),
         WsgiClass,
+        WsgiInstance().__call__,
         functools.partial(wsgi_with_options, debug=True),
+        decorated(wsgi_function),
     ],
 )
 def test_wsgi_is_recognised(application):

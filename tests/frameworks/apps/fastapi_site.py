@@ -14,9 +14,9 @@ METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 @contextlib.asynccontextmanager
 async def lifespan(app):
-    print("site: start-up", file=sys.stderr)
+    sys.stderr.write("site: start-up\n")
     yield {"opened": "by lifespan"}
-    print("site: shutdown", file=sys.stderr)
+    sys.stderr.write("site: shutdown\n")
 
 
 app = FastAPI(lifespan=lifespan)

@@ -93,11 +93,11 @@ async def application(scope, receive, send):
 
 async def lifespan(scope, receive, send):
     assert (await receive())["type"] == "lifespan.startup"
-    print("site: start-up", file=sys.stderr)
+    sys.stderr.write("site: start-up\n")
     scope["state"]["opened"] = "by lifespan"
     await send({"type": "lifespan.startup.complete"})
     assert (await receive())["type"] == "lifespan.shutdown"
-    print("site: shutdown", file=sys.stderr)
+    sys.stderr.write("site: shutdown\n")
     await send({"type": "lifespan.shutdown.complete"})
 
 

@@ -14,13 +14,13 @@ app.config["MAX_CONTENT_LENGTH"] = None
 
 @app.before_serving
 async def start_up():
-    print("site: start-up", file=sys.stderr)
+    sys.stderr.write("site: start-up\n")
     app.config["OPENED"] = "by lifespan"
 
 
 @app.after_serving
 async def shutdown():
-    print("site: shutdown", file=sys.stderr)
+    sys.stderr.write("site: shutdown\n")
 
 
 @app.get("/hello")

@@ -91,9 +91,9 @@ async def state(request):
 
 @contextlib.asynccontextmanager
 async def lifespan(app):
-    print("site: start-up", file=sys.stderr)
+    sys.stderr.write("site: start-up\n")
     yield {"opened": "by lifespan"}
-    print("site: shutdown", file=sys.stderr)
+    sys.stderr.write("site: shutdown\n")
 
 
 app = Starlette(
