@@ -71,10 +71,16 @@ def make_configuration(directory, application="serve", **options):
     )
 
 
+def children():
+    """The pids of all children of this process, dead ones included."""
+    return set(map(int, Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()))
+
+
 @pytest.fixture
 def start(tmp_path):
     """Makes a supervisor of the application; everything below it is gone after the test."""
     process.become_subreaper()
+    others = children()
     houses = []
 
     def start(application="serve", command=("-P", str(STAND_IN)), **options):
@@ -93,9 +99,11 @@ def start(tmp_path):
     for house in houses:
         house.close()
         house.scoreboard.memory.close()
-    with suppress(ChildProcessError):
-        while True:
-            os.waitpid(-1, 0)
+    # Not all children: another directory's server may live through the whole session.
+    while mine := children() - others:
+        for pid in mine:
+            with suppress(ChildProcessError):
+                os.waitpid(pid, 0)
     process._prctl(process._PR_SET_CHILD_SUBREAPER, 0)
 
 
