@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any
 
@@ -33,6 +34,7 @@ class AsgiGateway:
         self.loop = loop
         self.tasks: set[asyncio.Task[None]] = set()
         """All tasks that have not ended; the loop itself keeps only weak references."""
+        self.when_idle: Callable[[], None] | None = None
         self.state: dict[str, Any] | None = None
         """What the lifespan left for the scopes; None if the application has no lifespan."""
         self._lifespan = Lifespan(application, loop)
@@ -115,6 +117,8 @@ class AsgiExchange:
                 self._failed(None)
         finally:
             gateway.tasks.discard(self.task)
+            if gateway.when_idle is not None and not gateway.tasks:
+                gateway.when_idle()
 
     def _failed(self, error: BaseException | None) -> None:
         """The call ended with `error`, or, if that is None, without a complete response."""

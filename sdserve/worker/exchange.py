@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from sdserve.core.http.request import Request
@@ -33,6 +34,8 @@ class Gateway(Protocol):
     """Makes exchanges: one gateway a worker, for its interface."""
 
     interface: str
+    when_idle: Callable[[], None] | None
+    """Called on the loop's thread each time the last call into the application has returned, if set."""
 
     def begin(self, protocol: HttpProtocol, request: Request) -> None:
         """Make `protocol.exchange` and begin to answer `request`: whole if its `length` is 0, else its body

@@ -121,6 +121,7 @@ class Server:
             return
         self._drain_deadline = time.monotonic() + self._drain_timeout
         self.row.words[scoreboard.STATE] = scoreboard.DRAINING
+        self.gateway.when_idle = self._check_drained
         for acceptor in self._acceptors:
             acceptor.stop()
         for protocol in list(self._protocols):

@@ -12,6 +12,7 @@ import sys
 import threading
 from asyncio import _set_running_loop
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from contextvars import copy_context
 from math import inf
 from typing import Any
@@ -44,6 +45,7 @@ class WsgiGateway:
         self.body_memory = body_memory
         self.calls: set[WsgiExchange] = set()
         """Calls of the application that have not returned; a set, as adding and discarding are atomic."""
+        self.when_idle: Callable[[], None] | None = None
         self.pool = ThreadPool(threads) if threads > 1 else None
         self.context = copy_context()
         """What the context variables of each call begin with."""
@@ -288,7 +290,10 @@ class InlineExchange(WsgiExchange):
     def _end(self) -> None:
         self._iterator = None
         self._close_result()
-        self._gateway.calls.discard(self)
+        gateway = self._gateway
+        gateway.calls.discard(self)
+        if gateway.when_idle is not None and not gateway.calls:
+            gateway.when_idle()
 
     def _fail(self) -> None:
         self._log_failure()
@@ -331,7 +336,8 @@ class PooledExchange(WsgiExchange):
 
     def __init__(self, gateway: WsgiGateway, protocol: HttpProtocol, request: Request) -> None:
         super().__init__(gateway, protocol, request)
-        self._ahead = threading.Semaphore(_AHEAD)
+        self._ahead: threading.Semaphore | None = None
+        """What the thread may produce ahead of the loop; made with the first part that is not the last."""
         self._owed = 0
         """Parts given to the socket while it was full: the thread gets its permits back when it is not."""
         self._posted = 0
@@ -357,10 +363,18 @@ class PooledExchange(WsgiExchange):
             pass
         except BaseException:  # SystemExit too: nothing an application raises ends a thread
             self._log_failure()
-            self._gateway.loop.call_soon_threadsafe(self._failed)
+            if not self._gone:  # else the loop may have ended as well
+                self._gateway.loop.call_soon_threadsafe(self._failed)
         finally:
             self._close_result()
-            self._gateway.calls.discard(self)
+            self._returned()
+
+    def _returned(self) -> None:
+        gateway = self._gateway
+        gateway.calls.discard(self)
+        if gateway.when_idle is not None and not gateway.calls:
+            with suppress(RuntimeError):  # the loop has ended: nobody waits any more
+                gateway.loop.call_soon_threadsafe(gateway.when_idle)
 
     def _produce(self, result: Iterable[bytes]) -> None:
         alone = type(result) is list and len(result) == 1
@@ -383,6 +397,10 @@ class PooledExchange(WsgiExchange):
             self._post(b"", more=False)
 
     def _put(self, body: bytes, more: bool) -> None:
+        if self._gone:
+            raise _ClientGoneError  # again, to an application that has caught the last one
+        if self._ahead is None:
+            self._ahead = threading.Semaphore(_AHEAD)
         self._ahead.acquire()
         self._post(body, more)
 
@@ -411,18 +429,19 @@ class PooledExchange(WsgiExchange):
             self._gone = True
         elif self._protocol.write_paused:
             self._owed += 1
-        else:
+        elif self._ahead is not None:
             self._ahead.release()
 
     def writable(self) -> None:
         owed, self._owed = self._owed, 0
-        if owed:
+        if owed and self._ahead is not None:
             self._ahead.release(owed)
 
     def _stop(self) -> None:
         """Let the thread run into `_ClientGoneError` wherever it waits."""
         self._gone = True
-        self._ahead.release(_AHEAD)
+        if self._ahead is not None:
+            self._ahead.release(_AHEAD)
 
     def _failed(self) -> None:
         if not self._gone:

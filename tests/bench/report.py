@@ -11,6 +11,9 @@ from tests.bench.wrk import Measurement
 Results = dict[tuple[str, str], list[Measurement]]
 """(case, server) -> one measurement a round, in the order of the rounds."""
 
+QUIET = 0.05
+"""The share of the server's core that other programs may use without being mentioned."""
+
 HEADER = """\
 | Case | Server | Requests/s | lowest to highest | p50 | p99 | CPU/request | sdserve is | by CPU |
 |---|---|--:|--:|--:|--:|--:|--:|--:|"""
@@ -64,7 +67,18 @@ def verdict(results: Results, target: Target) -> tuple[bool, str]:
     found = ratios(results, target.case, target.peer)
     passed = median(found) >= target.ratio
     word = "PASS" if passed else "FAIL"
-    return passed, f"{word} {target.case}: {spread(found)} {target.peer}, wanted {target.ratio:g} x"
+    line = f"{word} {target.case}: {spread(found)} {target.peer}, wanted {target.ratio:g} x"
+    others = disturbance(results, target)
+    if others > QUIET:
+        by_cpu = spread(cpu_ratios(results, target.case, target.peer))
+        line += f"; other programs used {others:.0%} of the core, by CPU it is {by_cpu}"
+    return passed, line
+
+
+def disturbance(results: Results, target: Target) -> float:
+    """The share of the core that other programs used while the two were measured."""
+    runs = results[target.case, "sdserve"] + results[target.case, target.peer]
+    return median(run.others for run in runs)
 
 
 def idle_verdict(thread: str, rate: float, limit: float) -> tuple[bool, str]:

@@ -80,10 +80,20 @@ class Running:
     port: int
     pid: int
     """The main process."""
+    core: int
+    """The processor that it runs on."""
 
     def cpu_seconds(self) -> float:
         """Processor time that all its processes have used so far, in user space and in the kernel."""
         return sum(ticks(process) for process in processes_of(self.pid)) / TICKS_PER_SECOND
+
+    def core_seconds(self) -> float:
+        """Processor time that its core has spent on anything so far, the server itself included."""
+        # proc_stat(5): user nice system idle iowait irq softirq steal, then guests, which user includes.
+        lines = Path("/proc/stat").read_text().splitlines()
+        line = next(line for line in lines if line.startswith(f"cpu{self.core} "))
+        spent = [int(field) for field in line.split()[1:9]]
+        return (sum(spent) - sum(spent[3:5])) / TICKS_PER_SECOND
 
     def threads(self) -> Iterator[Path]:
         """The directories in /proc of all threads of all its processes."""
@@ -118,7 +128,7 @@ def running(name: str, case: Case, *, core: int) -> Iterator[Running]:
         try:
             wait_until_listening(process, port)
             verify(case, port)
-            yield Running(port=port, pid=process.pid)
+            yield Running(port=port, pid=process.pid, core=core)
         except BenchError as error:
             log.seek(0)
             raise BenchError(f"{name}, {case.name}: {error}\n{log.read().decode(errors='replace')}") from None

@@ -13,12 +13,12 @@ CASE = Case(name="hello", application="a:b", interface="asgi", servers=("sdserve
 TARGET = Target(case="hello", peer="peer", ratio=2.0)
 
 
-def runs(*rates):
-    return [Measurement(rate=rate, cost=1 / rate, p50=0.001, p99=0.0025) for rate in rates]
+def runs(*rates, others=0.0):
+    return [Measurement(rate=rate, cost=1 / rate, others=others, p50=0.001, p99=0.0025) for rate in rates]
 
 
-def results(ours, theirs):
-    return {("hello", "sdserve"): runs(*ours), ("hello", "peer"): runs(*theirs)}
+def results(ours, theirs, *, others=0.0):
+    return {("hello", "sdserve"): runs(*ours, others=others), ("hello", "peer"): runs(*theirs, others=others)}
 
 
 def result_line(**changes):
@@ -49,6 +49,13 @@ def test_a_verdict_says_what_was_found_and_what_was_wanted():
     assert line == "FAIL hello: 1.00 x (0.90 to 1.20) peer, wanted 2 x"
 
 
+def test_a_verdict_of_a_busy_machine_says_so():
+    _, line = report.verdict(results([90, 90, 90], [100, 100, 100], others=0.3), TARGET)
+    assert line.endswith(
+        "wanted 2 x; other programs used 30% of the core, by CPU it is 0.90 x (0.90 to 0.90)"
+    )
+
+
 def test_the_table_has_a_row_for_every_server():
     lines = report.table(results([90, 100, 1200], [100, 100, 100]), [CASE]).splitlines()
     ours, theirs = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:])
@@ -65,19 +72,19 @@ def test_an_idle_thread_may_wake_as_often_as_the_limit_says():
 
 
 def test_the_result_of_wrk_is_read_in_seconds():
-    found = measurement(parse(result_line()), cpu_seconds=1.0)
-    assert found == Measurement(rate=25_000.0, cost=0.00002, p50=0.0005, p99=0.0015)
+    found = measurement(parse(result_line()), server=1.0, core=1.5)
+    assert found == Measurement(rate=25_000.0, cost=0.00002, others=0.25, p50=0.0005, p99=0.0015)
 
 
 @pytest.mark.parametrize("failure", ["socket_errors", "timeouts", "bad_statuses"])
 def test_a_run_with_one_failed_request_is_refused(failure):
     with pytest.raises(BenchError, match=f"'{failure}': 1"):
-        measurement(parse(result_line(**{failure: 1})), cpu_seconds=1.0)
+        measurement(parse(result_line(**{failure: 1})), server=1.0, core=1.5)
 
 
 def test_a_run_without_any_request_is_refused():
     with pytest.raises(BenchError, match="0 requests"):
-        measurement(parse(result_line(requests=0)), cpu_seconds=1.0)
+        measurement(parse(result_line(requests=0)), server=1.0, core=1.5)
 
 
 def test_output_without_a_result_is_refused():
@@ -87,7 +94,7 @@ def test_output_without_a_result_is_refused():
 
 def test_the_load_of_a_post_names_its_size_last():
     case = Case(name="post", application="a:b", interface="asgi", servers=("sdserve",), body_size=1024)
-    load = Load(case=case, server=Running(port=80, pid=1), core=0, connections=2)
+    load = Load(case=case, server=Running(port=80, pid=1, core=1), core=0, connections=2)
     assert load.command(3)[-3:] == ["http://127.0.0.1:80/", "--", "1024"]
 
 

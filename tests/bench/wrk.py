@@ -23,6 +23,8 @@ class Measurement:
     """Requests per second."""
     cost: float
     """Processor seconds that the server used for one request."""
+    others: float
+    """The share of the server's core that other processes used meanwhile: 0.0 on a quiet machine."""
     p50: float
     p99: float
 
@@ -39,12 +41,14 @@ class Load:
     def run(self, seconds: int) -> Measurement:
         """Load the server. Raises BenchError for any failed request: such figures mean nothing."""
         command = self.command(seconds)
-        before = self.server.cpu_seconds()
+        server, core = self.server.cpu_seconds(), self.server.core_seconds()
         # wrk ends by itself after its duration; the margin is for a server that stopped answering.
         done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30, check=False)
         if done.returncode:
             raise BenchError(f"wrk ended with status {done.returncode}: {done.stderr or done.stdout}")
-        return measurement(parse(done.stdout), self.server.cpu_seconds() - before)
+        server = self.server.cpu_seconds() - server
+        core = self.server.core_seconds() - core
+        return measurement(parse(done.stdout), server=server, core=core)
 
     def command(self, seconds: int) -> list[str]:
         command = ["taskset", "--cpu-list", str(self.core), "wrk", "--threads", "1", "--timeout", "10s"]
@@ -67,13 +71,15 @@ def parse(output: str) -> dict[str, int]:
     return result
 
 
-def measurement(result: dict[str, int], cpu_seconds: float) -> Measurement:
+def measurement(result: dict[str, int], *, server: float, core: float) -> Measurement:
+    """From wrk's result, and the processor seconds of the server and of everybody on its core."""
     failures = {name: result[name] for name in FAILURES if result[name]}
     if failures or not result["requests"]:
         raise BenchError(f"{result['requests']} requests, failures: {failures}")
     return Measurement(
         rate=result["requests"] / result["microseconds"] * 1e6,
-        cost=cpu_seconds / result["requests"],
+        cost=server / result["requests"],
+        others=max(0.0, core - server) / result["microseconds"] * 1e6,
         p50=result["p50"] / 1e6,
         p99=result["p99"] / 1e6,
     )

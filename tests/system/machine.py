@@ -16,7 +16,6 @@ import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 
 from tests.system import cgroups, namespaces
 from tests.system.waiting import wait_for
@@ -53,7 +52,7 @@ def obstacle() -> str | None:
 
 
 class Machine:
-    """One container; a context manager that boots it and ends it. Use from the main thread only.
+    """One container; a context manager that boots it and ends it. Boot it from the main thread.
 
     `mounts` maps paths inside to files or folders of the host, which appear there read-only.
     """
@@ -77,9 +76,7 @@ class Machine:
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._end()
 
     def _boot(self) -> None:
@@ -88,7 +85,7 @@ class Machine:
             (top / self.name).mkdir()
             joins.append(str(top / self.name / "cgroup.procs"))
         self._process = subprocess.Popen(
-            # --pdeathsig acts when the *thread* that started it ends, hence "from the main thread only".
+            # --pdeathsig acts when the *thread* that started it ends, hence "from the main thread".
             # systemd-nspawn alone is not enough: killed, it leaves the container behind, running.
             [
                 *("setpriv", "--pdeathsig", "KILL"),

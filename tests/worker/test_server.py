@@ -205,13 +205,16 @@ def test_drain_timeout_cuts_off_what_has_not_finished(serve):
     )
 
 
-def test_drain_timeout_does_not_wait_for_a_thread_that_hangs(serve):
+@pytest.mark.parametrize("fails", [False, True])
+def test_drain_timeout_does_not_wait_for_a_thread_that_hangs(serve, fails):
     go_on, reached, ended = threading.Event(), threading.Event(), threading.Event()
 
     def application(environ, start_response):
         reached.set()
         go_on.wait(TIMEOUT)
         ended.set()
+        if fails:
+            raise ValueError
         return hello(environ, start_response)
 
     worker = serve(application, threads=2, drain_timeout=0.2)
