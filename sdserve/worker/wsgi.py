@@ -279,6 +279,10 @@ class InlineExchange(WsgiExchange):
                 break  # more than its Content-Length: nothing more is asked for (PEP 3333)
             if self._protocol.write_paused:
                 return  # `writable` goes on
+            if not self._protocol.connection.filled:
+                # PEP 3333: on its way before the next one is made. And other connections have their turn.
+                self._gateway.loop.call_soon(self.writable)
+                return
         self._check_started()
         self._send(b"", more=False)
         self._end()
@@ -304,7 +308,7 @@ class InlineExchange(WsgiExchange):
             self._protocol.fail()
 
     def writable(self) -> None:
-        if self._iterator is not None:
+        if self._iterator is not None and not self._protocol.write_paused:
             self._run(self._resume)
 
     def _resume(self) -> None:

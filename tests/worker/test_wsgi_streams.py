@@ -237,3 +237,52 @@ def test_an_application_may_run_an_event_loop(serve, threads):
     client = serve(application, threads=threads).connect()
     for _ in range(3):
         assert client.request().body == b"from a coroutine"
+
+
+def test_a_stream_leaves_others_their_turn(serve):
+    enough = threading.Event()
+    most = 300_000
+
+    def parts():
+        for _ in range(most):
+            if enough.is_set():
+                return
+            yield b"x"
+
+    def application(environ, start_response):
+        start_response("200 OK", PLAIN)
+        if environ["PATH_INFO"] == "/enough":
+            enough.set()
+            return [b"thanks"]
+        return parts()
+
+    worker = serve(application)
+    reader = worker.connect()
+    reader.send(REQUEST)
+    received = []
+    reading = threading.Thread(target=lambda: received.append(reader.response().body))
+    reading.start()
+    assert worker.request(REQUEST.replace(b"/", b"/enough", 1)).body == b"thanks"
+    reading.join(TIMEOUT)
+    assert 0 < len(received[0]) < most, "the stream was not interrupted before its end"
+
+
+def test_a_part_is_on_its_way_before_the_next_one_is_made(serve, threads):
+    seen = threading.Event()
+
+    def parts():
+        yield b"first"
+        assert seen.wait(TIMEOUT), "the client has not seen the first part"
+        yield b"second"
+
+    def application(environ, start_response):
+        start_response("200 OK", PLAIN)
+        return parts()
+
+    client = serve(application, threads=threads).connect()
+    client.send(REQUEST)
+    client.head()
+    assert client.chunk() == b"first"
+    seen.set()
+    assert client.chunk() == b"second"
+    assert client.chunk() == b""

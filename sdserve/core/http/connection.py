@@ -104,6 +104,11 @@ class Connection:
         return self._state == _ANSWER
 
     @property
+    def filled(self) -> bool:
+        """True once the response has as many bytes as its Content-Length says."""
+        return self._remaining == 0
+
+    @property
     def all_read(self) -> bool:
         """True if no byte of the client's is known to be unread: the connection may be closed at once."""
         return self._state == _CLOSED and self._clean and not self._input.data

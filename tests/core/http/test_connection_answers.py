@@ -383,3 +383,17 @@ def test_a_connection_that_is_to_be_closed_need_not_wait_for_a_drain():
     dialogue = begun()
     dialogue.connection.abandon()
     assert dialogue.connection.drain(dialogue.now) is True
+
+
+def test_a_response_is_filled_once_its_length_is_reached():
+    dialogue = begun()
+    dialogue.start(200, [(b"Content-Length", b"5")], b"he", more=True)
+    assert not dialogue.connection.filled
+    dialogue.connection.send_data(b"llo", True, dialogue.now)
+    assert dialogue.connection.filled
+
+
+def test_a_stream_is_never_filled():
+    dialogue = begun()
+    dialogue.start(200, [], b"hello", more=True)
+    assert not dialogue.connection.filled
