@@ -5,8 +5,8 @@ from __future__ import annotations
 from sdserve.core.fleet.effects import Level
 from sdserve.core.fleet.model import Generation, Worker, WorkerState, ZygoteState
 
-# signal(7), the numbers of x86 and ARM and all that follow them. Not from the module `signal`,
-# which speaks of the machine it runs on and has no place in a pure room.
+# Those of signal(7) that end a process, with the numbers of x86 and ARM and all that follow them. Not
+# from the module `signal`, which speaks of the machine it runs on and has no place in a pure room.
 SIGNALS = {
     1: "SIGHUP",
     2: "SIGINT",
@@ -26,6 +26,10 @@ SIGNALS = {
     16: "SIGSTKFLT",
     24: "SIGXCPU",
     25: "SIGXFSZ",
+    26: "SIGVTALRM",
+    27: "SIGPROF",
+    29: "SIGIO",
+    30: "SIGPWR",
     31: "SIGSYS",
 }
 KILLED = -9

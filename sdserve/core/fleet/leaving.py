@@ -34,8 +34,6 @@ def forget_zygote(fleet: Fleet, generation: Generation, trouble: str, now: float
         if queries.holds_slot(fleet, worker):
             fleet = fleet.with_slot(replace(fleet.slots[worker.slot], occupant=None))
         fleet = fleet.without_worker(worker.serial)
-    if not queries.is_running(fleet):
-        return fleet.without_generation(generation.number)
     failures = backoff.failures_after(fleet.options, generation.failures, generation.open_since, now)
     delay = backoff.delay(fleet.options, failures, served=generation.open_since is not None)
     absent = replace(
@@ -75,9 +73,12 @@ def stop(fleet: Fleet, now: float, *, exit_code: int = 0, trouble: str = "") -> 
             # It has nothing to finish, and would hear of a drain only once it has booted.
             stopping, killing = kill_worker(stopping, worker, "asked to stop while it was booting")
             orders += killing
-        elif worker.state in (WorkerState.FORKING, WorkerState.READY):
-            drained = replace(worker, state=WorkerState.DRAINING, deadline=stop_by)
-            stopping = stopping.with_worker(drained)
+        elif worker.state is WorkerState.FORKING:
+            # Nor does this one, which may be there any moment. Its zygote has as long as a worker to say so.
+            deadline = min(worker.deadline or stop_by, stop_by)
+            stopping = stopping.with_worker(replace(worker, state=WorkerState.DRAINING, deadline=deadline))
+        elif worker.state is WorkerState.READY:
+            stopping = stopping.with_worker(replace(worker, state=WorkerState.DRAINING, deadline=stop_by))
             orders.append(Drain(worker.generation, worker.serial))
         elif worker.deadline is not None:
             stopping = stopping.with_worker(replace(worker, deadline=min(worker.deadline, stop_by)))
@@ -93,7 +94,7 @@ def stop_at_once(fleet: Fleet) -> Change:
         fleet, orders = kill_worker(fleet, worker, reason)
         effects += orders
     for generation in fleet.generations.values():
-        if generation.zygote in (ZygoteState.OPENING, ZygoteState.OPEN, ZygoteState.CLOSING):
+        if generation.zygote in (ZygoteState.OPEN, ZygoteState.CLOSING):
             fleet, orders = kill_zygote(fleet, generation, reason)
             effects += orders
     return fleet, effects

@@ -56,7 +56,7 @@ def slot_to_fill(fleet: Fleet) -> Slot | None:
     if len(unborn(fleet, generation.number)) >= FORKS_AT_ONCE:
         return None
     vacant = [slot for slot in fleet.slots.values() if slot.occupant is None and not is_given_up(fleet, slot)]
-    return min(vacant, key=lambda slot: (slot.retry_at, slot.number), default=None)
+    return min(vacant, key=lambda slot: slot.retry_at, default=None)
 
 
 def is_given_up(fleet: Fleet, slot: Slot) -> bool:
@@ -129,7 +129,7 @@ def _strength(fleet: Fleet) -> Iterator[str]:
     generation = fleet.generations[fleet.current]
     if generation.trouble:
         yield f"zygote {in_brief(generation.trouble)}"
-    if generation.trouble and generation.zygote is ZygoteState.ABSENT:
+    if generation.zygote is ZygoteState.ABSENT:
         yield _wait(generation.delay)
 
 

@@ -33,18 +33,15 @@ def give_up(fleet: Fleet, now: float) -> Change | None:
     return leaving.stop(fleet, now, exit_code=EXIT_BOOT, trouble=trouble)
 
 
-def announce(fleet: Fleet, now: float) -> Change | None:
+def announce(fleet: Fleet, _: float) -> Change | None:
     """Once the fleet is full for the first time the service is up."""
     if fleet.phase is not Phase.BOOTING or not queries.all_ready(fleet):
         return None
     serving = replace(fleet, phase=Phase.SERVING)
+    status = queries.status_line(serving)
+    log = Log("info", f"serving with {how_many(len(fleet.slots), 'worker')}")
     # The status first: who waits for READY=1 may read it right afterwards.
-    serving, status = report(serving, now) or (serving, ())
-    return serving, (
-        *status,
-        NotifyReady(),
-        Log("info", f"serving with {how_many(len(fleet.slots), 'worker')}"),
-    )
+    return replace(serving, status=status), (NotifyStatus(status), NotifyReady(), log)
 
 
 def open_generation(fleet: Fleet, now: float) -> Change | None:

@@ -156,9 +156,9 @@ WORKER_MOVES: Mapping[WorkerState, Row] = {
         WorkerExited: worker.bury,
     },
     WorkerState.DRAINING: {
-        WorkerForked: worker.note_pid,
+        WorkerForked: worker.kill_newborn,
         ForkFailed: worker.forget_unborn,
-        WorkerReady: ignore,  # told to drain while it booted
+        WorkerReady: ignore,
         WorkerFailed: worker.note_failure,
         WorkerDraining: ignore,  # its answer to Drain
         WorkerExited: worker.bury,

@@ -23,9 +23,10 @@ def boot(fleet: Fleet, event: WorkerForked, _: float) -> Change:
     return fleet.with_worker(replace(worker, state=WorkerState.BOOTING, pid=event.pid)), ()
 
 
-def note_pid(fleet: Fleet, event: WorkerForked, _: float) -> Change:
-    """It was told to drain before it was born, and will read so."""
-    return fleet.with_worker(replace(fleet.workers[event.serial], pid=event.pid)), ()
+def kill_newborn(fleet: Fleet, event: WorkerForked, _: float) -> Change:
+    """Since it was ordered everybody has been asked to stop, and it has nothing to finish."""
+    born = replace(fleet.workers[event.serial], pid=event.pid)
+    return leaving.kill_worker(fleet, born, "asked to stop before it was born")
 
 
 def kill_again(fleet: Fleet, event: WorkerForked, _: float) -> Change:

@@ -19,6 +19,11 @@ def test_signals_have_the_names_they_have_here(number: int) -> None:
     assert causes.SIGNALS[number] == signal.Signals(number).name
 
 
+def test_every_signal_that_ends_a_process_has_a_name() -> None:
+    harmless = {"SIGCHLD", "SIGCONT", "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGWINCH"}
+    assert set(causes.SIGNALS) == set(range(1, 32)) - {signal.Signals[name] for name in harmless}
+
+
 @pytest.mark.parametrize(
     ("status", "text"),
     [(0, "exit code 0"), (3, "exit code 3"), (-11, "SIGSEGV"), (-34, "signal 34")],

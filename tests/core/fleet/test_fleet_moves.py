@@ -20,6 +20,7 @@ from tests.core.fleet.story import Story, booting, full, opened
 def test_stop_drains_everybody_and_ends_when_the_last_is_gone() -> None:
     story = full()
     assert story.is_told_to_stop() == [NotifyStopping(), Drain(1, 1), Drain(1, 2), CloseGeneration(1)]
+    assert story.last_words == "stopping"
     assert story.status == "Stopping, 2 workers draining"
     assert story.worker_drains(1) == []
     assert story.worker_exits(1, 0) == []
@@ -96,9 +97,16 @@ def test_asked_while_it_boots_it_kills_who_has_nothing_to_finish() -> None:
 
 def test_asked_while_it_forks_it_keeps_the_zygote_until_that_has_answered() -> None:
     story = opened(2)
-    assert story.is_told_to_stop() == [NotifyStopping(), Drain(1, 1), Drain(1, 2)]
-    assert story.worker_is_forked(1) == []
-    assert story.worker_is_forked(2) == [CloseGeneration(1)]
+    assert story.is_told_to_stop() == [NotifyStopping()]
+    assert story.worker_is_forked(1) == [Kill(1, 1)]
+    assert story.worker_is_forked(2) == [Kill(1, 2), CloseGeneration(1)]
+
+
+def test_asked_twice_while_it_forks_it_does_not_wait_for_the_zygote_either() -> None:
+    story = opened(1)
+    story.is_told_to_stop()
+    assert story.is_told_to_stop() == [Kill(1, 1), KillZygote(1)]
+    assert story.zygote_exits(-9) == [Exit(0)]
 
 
 def test_a_zygote_that_owes_an_answer_does_not_delay_the_end() -> None:
@@ -112,8 +120,8 @@ def test_a_zygote_that_answers_late_has_no_new_time_to_go() -> None:
     story = opened(1)
     story.is_told_to_stop()
     story.now += 20
-    assert story.worker_is_forked(1) == [CloseGeneration(1)]
-    assert story.waits(10) == [Kill(1, 1), KillZygote(1)]
+    assert story.worker_is_forked(1) == [Kill(1, 1), CloseGeneration(1)]
+    assert story.waits(10) == [KillZygote(1)]
 
 
 def test_who_was_leaving_before_keeps_the_shorter_deadline() -> None:

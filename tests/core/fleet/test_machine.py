@@ -65,6 +65,7 @@ class World:
         if before.phase is Phase.BOOTING and not isinstance(event, events.StopAsked):
             self.gave_up |= self.fleet.phase in (Phase.STOPPING, Phase.ENDED)
         for order in orders:
+            assert not (isinstance(order, effects.Log) and "contradicts" in order.text), order.text
             self._check_order(before, order)
         if self.said[effects.Exit]:
             assert orders == () or isinstance(orders[-1], effects.Exit), "something after the exit"
@@ -164,6 +165,9 @@ class World:
                 if worker.state in OF_THOSE_IN_THEIR_SLOTS
             )
             assert len(fleet.slots) == fleet.options.count
+        for generation in fleet.generations.values():
+            limited = generation.zygote in (ZygoteState.OPENING, ZygoteState.CLOSING)
+            assert (generation.deadline is not None) == limited, "no end, or one that is not due"
         for worker in fleet.workers.values():
             limited = worker.state not in (WorkerState.READY, WorkerState.KILLED)
             assert (worker.deadline is not None) == limited, "no end, or one that is not due"
@@ -203,6 +207,9 @@ class Histories(RuleBasedStateMachine):
     def _zygotes(self) -> list[Zygote]:
         return list(self.world.kernel.zygotes.values())
 
+    def _unopened(self) -> list[Zygote]:
+        return [zygote for zygote in self._zygotes() if not (zygote.ready or zygote.failed)]
+
     def _born(self) -> list[Process]:
         return self.world.kernel.born
 
@@ -211,15 +218,12 @@ class Histories(RuleBasedStateMachine):
     def start(self) -> None:
         self.world.tell(events.Started())
 
-    @precondition(lambda self: any(not zygote.ready for zygote in self._zygotes()))
+    @precondition(lambda self: self._unopened())
     @rule(data=st.data(), well=st.sampled_from([True, True, True, False]))
     def zygote_opens_or_is_not_started(self, data: st.DataObject, well: bool) -> None:
         kernel = self.world.kernel
-        zygote = data.draw(st.sampled_from([zygote for zygote in self._zygotes() if not zygote.ready]))
-        if well:
-            self.world.tell(*kernel.zygote_opens(zygote))
-        elif not zygote.failed:
-            self.world.tell(*kernel.zygote_is_not_started(zygote))
+        zygote = data.draw(st.sampled_from(self._unopened()))
+        self.world.tell(*(kernel.zygote_opens(zygote) if well else kernel.zygote_is_not_started(zygote)))
 
     @precondition(lambda self: self._zygotes())
     @rule(data=st.data())
@@ -305,8 +309,9 @@ class Histories(RuleBasedStateMachine):
         before = self.world.fleet
         if isinstance(event, events.WorkerForked) and event.serial not in before.workers:
             return  # not nonsense, but a stray
-        self.world.tell(event)
-        assert self.world.fleet == before
+        after, orders = step(before, event, self.world.now)
+        assert after == before
+        assert all(isinstance(order, effects.Log) for order in orders)
 
     @invariant()
     def all_is_well(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sdserve.core.fleet import events
-from sdserve.core.fleet.effects import CloseGeneration, Drain, Exit, Kill, KillZygote, Log
+from sdserve.core.fleet.effects import CloseGeneration, Exit, Kill, KillZygote, Log, NotifyStopping
 from sdserve.core.fleet.model import Phase, WorkerState
 from tests.core.fleet.story import Story, booting, fork, full, opened
 
@@ -18,6 +18,7 @@ def test_a_ready_worker_that_crashes_is_replaced_at_once() -> None:
         "worker 2 (slot 2, generation 1, pid 102) crashed (SIGSEGV); slot 2: next try at once"
     )
     assert story.worker_comes_up(3) == []
+    assert story.last_words == "worker 3 (slot 2, generation 1, pid 103) is ready"
     assert story.status == "Serving, 2 of 2 workers ready"
 
 
@@ -332,24 +333,34 @@ def test_a_worker_that_ends_before_its_birth_was_told_is_gone_all_the_same() -> 
     assert story.waits(1) == [fork(4, slot=2)]
 
 
-def test_nobody_is_born_twice() -> None:
-    story = full()
-    story.worker_is_forked(1, pid=999)
-    assert story.worker(1).pid == 101
-    assert "contradicts" in story.last_words
+@pytest.mark.parametrize("state", [WorkerState.BOOTING, WorkerState.READY, WorkerState.FAILED])
+def test_who_lives_can_neither_be_born_again_nor_not_have_been(state: WorkerState) -> None:
+    story = booting()
+    if state is not WorkerState.BOOTING:
+        story.worker_is_ready(1)
+    if state is WorkerState.FAILED:
+        story.worker_fails(1)
+    before = story.fleet
+    assert before.workers[1].state is state
+    for tell in (lambda: story.worker_is_forked(1, pid=999), lambda: story.fork_fails(1)):
+        assert tell() == []
+        assert story.fleet == before
+        assert "contradicts" in story.last_words
+        story.log.clear()
 
 
-def test_a_worker_told_to_drain_before_its_birth_is_waited_for() -> None:
+def test_a_worker_born_after_a_stop_is_killed_and_waited_for() -> None:
     story = opened(1)
-    assert Drain(1, 1) in story.is_told_to_stop()
-    assert story.worker_is_forked(1) == [CloseGeneration(1)]
+    assert story.is_told_to_stop() == [NotifyStopping()]
+    assert story.worker_is_forked(1) == [Kill(1, 1), CloseGeneration(1)]
     assert story.worker_is_ready(1) == []
     assert story.zygote_exits(0) == []
     assert story.fleet.phase is Phase.STOPPING
-    assert story.worker_exits(1, 0) == [Exit(0)]
+    assert story.worker_exits(1, -9) == [Exit(0)]
+    assert story.last_words.endswith("pid 101) killed: asked to stop before it was born")
 
 
-def test_a_worker_told_to_drain_that_is_never_born_is_not_waited_for() -> None:
+def test_a_worker_that_is_never_born_after_a_stop_is_not_waited_for() -> None:
     story = opened(1)
     story.is_told_to_stop()
     assert story.fork_fails(1) == [CloseGeneration(1)]

@@ -11,6 +11,7 @@ from sdserve.core.fleet.effects import (
     Fork,
     Kill,
     KillZygote,
+    Log,
     NotifyStopping,
     OpenGeneration,
 )
@@ -41,6 +42,7 @@ def test_a_zygote_that_fails_ends_a_service_that_never_was() -> None:
     story.starts()
     assert story.zygote_fails("No module named 'shop'") == [KillZygote(1)]
     assert story.zygote_fails("again") == []
+    assert story.waits(1000) == []
     assert story.zygote_exits(1) == [NotifyStopping(), Exit(3)]
     assert story.status == "Failed: zygote failed: No module named 'shop'"
 
@@ -56,6 +58,7 @@ def test_a_zygote_that_hangs_while_it_opens_is_killed() -> None:
     story = Story(2, boot_timeout=5.0)
     story.starts()
     assert story.sleeps_until_the_deadline() == [KillZygote(1)]
+    assert story.waits(1000) == []
     assert story.zygote_is_ready() == []
     assert story.zygote_fails() == []
     assert story.zygote_exits(-9) == [NotifyStopping(), Exit(3)]
@@ -258,12 +261,45 @@ def test_a_zygote_told_to_go_that_stays_is_killed() -> None:
     assert story.zygote_exits(-9) == [Exit(0)]
 
 
+def test_a_zygote_that_died_while_it_opened_has_no_deadline_any_more() -> None:
+    story = full(backoff_first=100.0, backoff_longest=100.0)
+    story.zygote_exits(1)
+    story.zygote_exits(1)
+    assert story.waits(99) == []
+    assert story.waits(1) == [OpenGeneration(1)]
+
+
 def test_while_a_zygote_is_missing_nobody_speaks_for_it() -> None:
     story = full()
     story.zygote_exits(1)
-    story.zygote_is_ready()
     story.zygote_exits(1)
     before = story.fleet
-    assert story.zygote_is_ready() == []
-    assert story.fleet == before
-    assert "contradicts" in story.last_words
+    for tell in (story.zygote_is_ready, story.zygote_is_not_started, story.zygote_fails, story.zygote_exits):
+        assert tell() == []
+        assert story.fleet == before
+        assert "contradicts" in story.last_words
+        story.log.clear()
+
+
+@pytest.mark.parametrize("failed", [False, True])
+def test_a_zygote_that_was_there_can_neither_open_again_nor_not_have_been_started(failed: bool) -> None:
+    story = full()
+    if failed:
+        story.zygote_fails()
+    before = story.fleet
+    for tell in (story.zygote_is_ready, story.zygote_is_not_started):
+        assert tell() == []
+        assert story.fleet == before
+        assert "contradicts" in story.last_words
+        story.log.clear()
+
+
+def test_the_death_of_a_zygote_is_an_error_unless_it_was_to_die() -> None:
+    story = full()
+    story.zygote_exits(-11)
+    assert Log("error", "zygote of generation 1 died (SIGSEGV)") in story.effects
+    story.zygote_is_ready()
+    story.is_told_to_stop()
+    story.is_told_to_stop()
+    story.zygote_exits(-9)
+    assert Log("info", "zygote of generation 1 killed: asked to stop at once") in story.effects
