@@ -27,6 +27,20 @@ class Output:
         os.close(self.descriptor)
 
 
+class Terminal(Output):
+    """What is written to a terminal need not be there for a single read: an end is written behind it."""
+
+    END = b"(end)\r\n"
+
+    def text(self):
+        os.write(self.descriptor, self.END.replace(b"\r", b""))
+        os.set_blocking(self._ours, True)
+        received = b""
+        while not received.endswith(self.END):
+            received += os.read(self._ours, 65536)
+        return received.removesuffix(self.END).decode()
+
+
 @pytest.fixture
 def use(monkeypatch, own_logs):
     """Call it with what is to be standard error from now on."""
@@ -62,7 +76,7 @@ def pipe(use):
 def terminal(monkeypatch, use):
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm")
-    output = Output(*pty.openpty())
+    output = Terminal(*pty.openpty())
     use(output.descriptor)
     yield output
     output.close()

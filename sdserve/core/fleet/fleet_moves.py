@@ -72,13 +72,13 @@ def _open_generation_of(fleet: Fleet, worker: Worker) -> Generation | None:
 
 
 def _reproach(fleet: Fleet, worker: Worker) -> str:
+    if worker.is_unborn:
+        return "its zygote does not answer"
     match worker.state:
         case WorkerState.DRAINING:
             return f"not drained within {seconds(fleet.options.drain_limit)}"
         case WorkerState.FAILED:
             return f"failed and does not exit: {worker.reason}"
-        case WorkerState.FORKING:
-            return f"not forked within {seconds(fleet.options.boot_timeout)}"
         case _:
             return f"not ready within {seconds(fleet.options.boot_timeout)}"
 

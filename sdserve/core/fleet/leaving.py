@@ -61,28 +61,36 @@ def kill_zygote(fleet: Fleet, generation: Generation, reason: str) -> Change:
 
 
 def stop(fleet: Fleet, now: float, *, exit_code: int = 0, trouble: str = "") -> Change:
-    """Begin to stop: slots are filled no more, and all workers drain."""
+    """Begin to stop: slots are filled no more, and everybody is to go."""
     stop_by = now + fleet.options.drain_limit
     log = Log("error", f"giving up: {trouble}") if trouble else Log("info", "stopping")
-    orders: list[Effect] = [log, NotifyStopping()]
-    stopping = replace(
+    effects: tuple[Effect, ...] = (log, NotifyStopping())
+    workers = fleet.workers.values()
+    fleet = replace(
         fleet, phase=Phase.STOPPING, slots={}, stop_by=stop_by, exit_code=exit_code, trouble=trouble
     )
-    for worker in fleet.workers.values():
-        if worker.state is WorkerState.BOOTING:
+    for worker in workers:
+        fleet, orders = _send_home(fleet, worker, stop_by)
+        effects += orders
+    return fleet, effects
+
+
+def _send_home(fleet: Fleet, worker: Worker, stop_by: float) -> Change:
+    deadline = stop_by if worker.deadline is None else min(worker.deadline, stop_by)
+    draining = replace(worker, state=WorkerState.DRAINING, deadline=deadline)
+    match worker.state:
+        case WorkerState.READY:
+            return fleet.with_worker(draining), (Drain(worker.generation, worker.serial),)
+        case WorkerState.BOOTING:
             # It has nothing to finish, and would hear of a drain only once it has booted.
-            stopping, killing = kill_worker(stopping, worker, "asked to stop while it was booting")
-            orders += killing
-        elif worker.state is WorkerState.FORKING:
-            # Nor does this one, which may be there any moment. Its zygote has as long as a worker to say so.
-            deadline = min(worker.deadline or stop_by, stop_by)
-            stopping = stopping.with_worker(replace(worker, state=WorkerState.DRAINING, deadline=deadline))
-        elif worker.state is WorkerState.READY:
-            stopping = stopping.with_worker(replace(worker, state=WorkerState.DRAINING, deadline=stop_by))
-            orders.append(Drain(worker.generation, worker.serial))
-        elif worker.deadline is not None:
-            stopping = stopping.with_worker(replace(worker, deadline=min(worker.deadline, stop_by)))
-    return stopping, tuple(orders)
+            return kill_worker(fleet, worker, "asked to stop while it was booting")
+        case WorkerState.FORKING:
+            # Nor has this one, but it may not even exist: that is known when its zygote answers.
+            return fleet.with_worker(draining), ()
+        case WorkerState.KILLED:
+            return fleet, ()
+        case _:
+            return fleet.with_worker(replace(worker, deadline=deadline)), ()
 
 
 def stop_at_once(fleet: Fleet) -> Change:

@@ -112,8 +112,17 @@ def test_asked_twice_while_it_forks_it_does_not_wait_for_the_zygote_either() -> 
 def test_a_zygote_that_owes_an_answer_does_not_delay_the_end() -> None:
     story = opened(1)
     story.is_told_to_stop()
-    assert story.sleeps_until_the_deadline() == [Kill(1, 1), KillZygote(1)]
+    assert story.waits(29.9) == []
+    assert story.waits(0.1) == [Kill(1, 1), KillZygote(1)]
+    assert story.last_words == "worker 1 (slot 1, generation 1): its zygote does not answer, killing it"
     assert story.zygote_exits(-9) == [Exit(0)]
+
+
+def test_a_stop_gives_a_zygote_that_hangs_no_more_time() -> None:
+    story = opened(1)
+    story.waits(50)
+    story.is_told_to_stop()
+    assert story.waits(10) == [Kill(1, 1), KillZygote(1)]
 
 
 def test_a_zygote_that_answers_late_has_no_new_time_to_go() -> None:

@@ -218,9 +218,9 @@ def test_a_fork_nobody_answers_costs_the_zygote_its_life() -> None:
     story = full(boot_timeout=10.0)
     story.worker_exits(2, 1)
     assert story.waits(10) == [Kill(1, 3), KillZygote(1)]
-    assert story.last_words == "worker 3 (slot 2, generation 1): not forked within 10 s, killing it"
+    assert story.last_words == "worker 3 (slot 2, generation 1): its zygote does not answer, killing it"
     assert story.fork_fails(3, "its zygote did not answer") == []
-    assert story.slot(2).trouble == "not forked within 10 s"
+    assert story.slot(2).trouble == "its zygote does not answer"
     assert 3 not in story.fleet.workers
 
 
