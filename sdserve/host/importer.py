@@ -27,7 +27,7 @@ def import_application(spec: str) -> Any:
     if called or is_factory(candidate):
         try:
             return candidate()
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
             raise BootError(f"the application factory {spec} raised {_brief(error)}") from error
     return candidate
 

@@ -44,12 +44,24 @@ def worker_main(context: WorkerContext, configuration: Configuration) -> int:
         if application is None:
             application = import_application(configuration.app.application)
         logs.keep_own_loggers()  # its logging configuration may have switched them off
-        return loop.run_until_complete(_serve(context, configuration, channel, application))
+        return _run(loop, loop.create_task(_serve(context, configuration, channel, application)))
     except BootError as error:
         _report_failure(context, channel, error)
         return EXIT_BOOT
     finally:
         loop.close()
+
+
+def _run(loop: asyncio.AbstractEventLoop, serving: asyncio.Task[int]) -> int:
+    """Run the loop until the worker has served, also if the application ends the loop before."""
+    while True:
+        try:
+            return loop.run_until_complete(serving)
+        except (SystemExit, KeyboardInterrupt, RuntimeError) as error:
+            if serving.done():
+                raise
+            # sys.exit() in a task or a callback of the application's, or its loop.stop().
+            log.error("the application ended the event loop, going on: %r", error)
 
 
 def new_event_loop(kind: str) -> asyncio.AbstractEventLoop:

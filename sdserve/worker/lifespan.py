@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import Any
 
-from sdserve.errors import BootError
+from sdserve.errors import BootError, LocalProtocolError
 
 log = logging.getLogger("sdserve.lifespan")
 
@@ -24,6 +24,7 @@ class Lifespan:
         self._answer: asyncio.Future[dict[str, Any]]
         self._task: asyncio.Task[None] | None = None
         self._asked = False
+        self._strange = False
         self._state: dict[str, Any] = {}
 
     async def start(self) -> dict[str, Any] | None:
@@ -46,7 +47,9 @@ class Lifespan:
         if self._answer.done() and error is None:
             reason = self._answer.result().get("message", "") or "no reason given"
             raise BootError(f"the application's start-up failed: {reason}")
-        if error is not None and (self._asked or self._answer.done()):
+        if (self._asked or self._answer.done()) and not self._strange:
+            if error is None:
+                raise BootError("the application's start-up ended without an answer")
             raise BootError(f"the application's start-up raised {type(error).__name__}: {error}") from error
         log.debug("the application has no lifespan", exc_info=error)
         return None
@@ -59,9 +62,9 @@ class Lifespan:
         }
         try:
             await self._application(scope, self._receive, self._send)
-        except SystemExit as error:
-            # In a task it would end the loop, and with it the worker.
-            raise RuntimeError(f"the application called sys.exit({error.code!r})") from error
+        except (SystemExit, KeyboardInterrupt) as error:
+            # In a task either would end the loop, and with it the worker.
+            raise RuntimeError(f"the application raised {error!r}") from error
 
     async def _end(self, task: asyncio.Task[None]) -> BaseException | None:
         """Wait a little for the task to end by itself, then make it; return what it raised."""
@@ -77,6 +80,10 @@ class Lifespan:
         return await self._orders.get()
 
     async def _send(self, message: dict[str, Any]) -> None:
+        if not message["type"].startswith("lifespan."):
+            # It takes every scope for a request, so it does not know this protocol.
+            self._strange = True
+            raise LocalProtocolError(f"a message that a lifespan does not have: {message['type']!r}")
         if not self._answer.done():
             self._answer.set_result(message)
 

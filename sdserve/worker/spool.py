@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tempfile
+from contextlib import suppress
 from typing import IO
 
 
@@ -27,12 +28,14 @@ class Spool:
         self.size += len(data)
         if self._file is not None:
             self._file.write(data)
+            self._file.flush()  # so that a disk that is full says so here, and not when the body is read
             return
         self._parts.append(data)
         if self.size > self._memory:
             # Unnamed, so that it cannot outlive the process, whatever ends that.
             self._file = tempfile.TemporaryFile(prefix="sdserve-body-")  # noqa: SIM115 - closed in `close`
             self._file.writelines(self._parts)
+            self._file.flush()
             self._parts.clear()
 
     def open(self) -> IO[bytes]:
@@ -46,4 +49,5 @@ class Spool:
         """Give memory or disk space back."""
         self._parts.clear()
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # of what could not be flushed; the descriptor is closed all the same
+                self._file.close()

@@ -5,9 +5,12 @@ Smaller and faster than concurrent.futures: no future a call, because a WSGI exc
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
+
+log = logging.getLogger("sdserve.wsgi")
 
 
 class ThreadPool:
@@ -34,4 +37,7 @@ class ThreadPool:
 
     def _work(self) -> None:
         while (call := self._queue.get()) is not None:
-            call()
+            try:
+                call()
+            except BaseException:
+                log.exception("a call on %s failed in sdserve itself", threading.current_thread().name)

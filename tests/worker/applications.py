@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import sys
 
 
 def wsgi(environ, start_response):
@@ -20,6 +22,18 @@ async def asgi(scope, receive, send):
     assert scope["type"] == "http"
     await send({"type": "http.response.start", "status": 200})
     await send({"type": "http.response.body", "body": os.environ["SDSERVE_SLOT"].encode()})
+
+
+async def ends_the_loop(scope, receive, send):
+    """Ends the event loop in the way the path names, after the answer."""
+    assert scope["type"] == "http"
+    loop = asyncio.get_running_loop()
+    if scope["path"] == "/exit":
+        loop.call_soon(sys.exit, 7)
+    elif scope["path"] == "/stop":
+        loop.stop()
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.body", "body": b"still here"})
 
 
 async def failing_lifespan(scope, receive, send):

@@ -189,3 +189,18 @@ def test_without_a_free_descriptor_a_worker_waits_for_one(fork, loop):
     assert clients[-1].response().status == 200
     worker.tell(Drain(**IDENTITY))
     assert worker.end() == (EXIT_OK, "")
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+@pytest.mark.parametrize(("path", "word"), [(b"/exit", "SystemExit(7)"), (b"/stop", "RuntimeError")])
+def test_an_application_that_ends_the_loop_does_not_end_the_worker(fork, loop, path, word):
+    worker = fork("ends_the_loop", loop=loop)
+    worker.told()
+    client = worker.connect()
+    for _ in range(2):
+        assert client.request(REQUEST.replace(b"/", path, 1)).body == b"still here"
+    worker.tell(Drain(**IDENTITY))
+    status, errors = worker.end()
+    assert status == EXIT_OK
+    assert errors.count("the application ended the event loop, going on") == 2
+    assert word in errors

@@ -153,7 +153,21 @@ async def raises_in_its_start_up(scope, receive, send):
 
 async def exits_in_its_start_up(scope, receive, send):
     await receive()
-    raise SystemExit("no database")
+    raise SystemExit("in time")
+
+
+async def is_interrupted_in_its_start_up(scope, receive, send):
+    await receive()
+    raise KeyboardInterrupt
+
+
+async def returns_without_an_answer(scope, receive, send):
+    await receive()
+
+
+async def is_cancelled_in_its_start_up(scope, receive, send):
+    await receive()
+    raise asyncio.CancelledError
 
 
 async def answers_something_else(scope, receive, send):
@@ -175,8 +189,14 @@ async def answers_something_else(scope, receive, send):
         (raises_in_its_start_up, "the application's start-up raised ConnectionError: no database"),
         (
             exits_in_its_start_up,
-            "the application's start-up raised RuntimeError: the application called sys.exit('no database')",
+            "the application's start-up raised RuntimeError: the application raised SystemExit('in time')",
         ),
+        (
+            is_interrupted_in_its_start_up,
+            "the application's start-up raised RuntimeError: the application raised KeyboardInterrupt()",
+        ),
+        (returns_without_an_answer, "the application's start-up ended without an answer"),
+        (is_cancelled_in_its_start_up, "the application's start-up ended without an answer"),
         (answers_something_else, "the application's start-up failed: no reason given"),
     ],
 )
@@ -243,3 +263,12 @@ def test_a_shutdown_that_takes_too_long_is_left(serve):
     assert reached.wait(TIMEOUT)
     worker.wait_until_drained()
     assert worker.errors() == ["the application's shutdown took longer than the drain time-out; leaving it"]
+
+
+def test_an_application_that_takes_every_scope_for_a_request_has_no_lifespan(serve):
+    async def application(scope, receive, send):
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"hello"})
+
+    assert serve(application).request().body == b"hello"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import resource
 
 import pytest
 
@@ -40,4 +41,24 @@ def test_close_gives_the_file_back():
     body = spool.open()
     spool.close()
     assert body.closed
+    spool.close()
+
+
+@pytest.fixture
+def small_files():
+    """No file of this process may become larger than a page: the next best thing to a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("parts", [[b"x" * 5000], [b"x" * 4000, b"x" * 200], [b"x" * 1_000_000]])
+def test_a_disk_that_is_full_is_told_when_the_body_is_written(small_files, parts):
+    spool = Spool(0)
+    *fit, last = parts
+    for part in fit:
+        spool.write(part)
+    with pytest.raises(OSError, match="File too large"):
+        spool.write(last)
     spool.close()

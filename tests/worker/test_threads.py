@@ -43,3 +43,17 @@ def test_stop_ends_each_thread_when_it_is_free():
         assert thread.daemon
         thread.join(TIMEOUT)
         assert not thread.is_alive()
+
+
+def test_a_call_that_fails_does_not_end_its_thread(caplog):
+    pool = ThreadPool(1)
+    done = threading.Event()
+
+    def fails():
+        raise SystemExit
+
+    pool.submit(fails)
+    pool.submit(done.set)
+    assert done.wait(TIMEOUT)
+    assert "failed in sdserve itself" in caplog.text
+    pool.stop()

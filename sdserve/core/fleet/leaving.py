@@ -72,6 +72,11 @@ def stop(fleet: Fleet, now: float, *, exit_code: int = 0, trouble: str = "") -> 
     for worker in workers:
         fleet, orders = _send_home(fleet, worker, stop_by)
         effects += orders
+    for generation in fleet.generations.values():
+        if generation.zygote is ZygoteState.OPENING:
+            # It may be importing the application, and hears nothing until it has.
+            fleet, orders = kill_zygote(fleet, generation, "asked to stop while it was opening")
+            effects += orders
     return fleet, effects
 
 

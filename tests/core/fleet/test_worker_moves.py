@@ -204,6 +204,24 @@ def test_saying_it_twice_changes_nothing() -> None:
     assert story.worker(1).deadline == deadline
 
 
+@pytest.mark.parametrize("state", [WorkerState.FAILED, WorkerState.DRAINING, WorkerState.KILLED])
+def test_what_crosses_on_its_way_is_ignored_without_a_word(state: WorkerState) -> None:
+    story = booting(2, boot_timeout=10.0)
+    story.worker_is_ready(1)
+    if state is WorkerState.FAILED:
+        story.worker_fails(2)
+    elif state is WorkerState.DRAINING:
+        story.worker_drains(2)
+    else:
+        story.waits(10)
+    before = story.fleet
+    assert before.workers[2].state is state
+    for tell in (story.worker_is_ready, story.worker_drains):
+        assert tell(2) == []
+        assert story.fleet == before
+        assert story.effects == []
+
+
 def test_a_fork_that_fails_is_tried_again_later() -> None:
     story = full()
     story.worker_exits(2, 1)

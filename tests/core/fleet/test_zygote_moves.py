@@ -7,6 +7,7 @@ import pytest
 from sdserve.core.fleet import events
 from sdserve.core.fleet.effects import (
     CloseGeneration,
+    Drain,
     Exit,
     Fork,
     Kill,
@@ -228,13 +229,22 @@ def test_news_of_another_generation_s_zygote_is_no_news(event: events.ZygoteEven
 
 
 def test_a_zygote_told_to_go_goes_whatever_it_says() -> None:
-    story = Story(2)
-    story.starts()
-    assert story.is_told_to_stop() == [NotifyStopping(), CloseGeneration(1)]
+    story = full(1)
+    assert story.is_told_to_stop() == [NotifyStopping(), Drain(1, 1), CloseGeneration(1)]
+    assert story.worker_exits(1, 0) == []
     assert story.zygote_is_ready() == []
     assert story.zygote_fails() == []
     assert story.generation.zygote is ZygoteState.CLOSING
     assert story.zygote_exits(1) == [Exit(0)]
+
+
+def test_a_zygote_that_is_asked_to_stop_while_it_opens_is_killed() -> None:
+    story = Story(2)
+    story.starts()
+    assert story.is_told_to_stop() == [NotifyStopping(), KillZygote(1)]
+    assert story.zygote_is_ready() == []
+    assert story.zygote_exits(-9) == [Exit(0)]
+    assert story.last_words.endswith("killed: asked to stop while it was opening")
 
 
 def test_a_zygote_told_to_go_that_never_came_is_gone() -> None:
@@ -248,7 +258,7 @@ def test_a_zygote_killed_at_once_that_never_came_is_gone() -> None:
     story = Story(2)
     story.starts()
     story.is_told_to_stop()
-    assert story.is_told_to_stop() == [KillZygote(1)]
+    assert story.is_told_to_stop() == []
     assert story.zygote_is_not_started() == [Exit(0)]
 
 
