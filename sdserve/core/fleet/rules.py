@@ -20,7 +20,7 @@ from sdserve.core.fleet.effects import (
     NotifyStatus,
     OpenGeneration,
 )
-from sdserve.core.fleet.model import Change, Fleet, Generation, Phase, Worker, WorkerState, ZygoteState
+from sdserve.core.fleet.model import Change, Fleet, Phase, Worker, WorkerState, ZygoteState
 from sdserve.errors import EXIT_BOOT
 
 Rule = Callable[[Fleet, float], Change | None]
@@ -78,15 +78,10 @@ def close_generation(fleet: Fleet, _: float) -> Change | None:
     for generation in fleet.generations.values():
         if generation.zygote is ZygoteState.ABSENT:
             return fleet.without_generation(generation.number), ()
-        if _may_close(fleet, generation):
+        if generation.zygote is ZygoteState.OPEN and not queries.unborn(fleet, generation.number):
             closing = replace(generation, zygote=ZygoteState.CLOSING, deadline=fleet.stop_by)
             return fleet.with_generation(closing), (CloseGeneration(generation.number),)
     return None
-
-
-def _may_close(fleet: Fleet, generation: Generation) -> bool:
-    is_up = generation.zygote in (ZygoteState.OPENING, ZygoteState.OPEN)
-    return is_up and not queries.unborn(fleet, generation.number)
 
 
 def report(fleet: Fleet, _: float) -> Change | None:

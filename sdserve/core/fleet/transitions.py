@@ -103,8 +103,8 @@ ZYGOTE_MOVES: Mapping[ZygoteState, Row] = {
         ZygoteExited: zygote.lose,
     },
     ZygoteState.CLOSING: {
-        ZygoteReady: ignore,  # told to go while it was opening
-        ZygoteNotStarted: zygote.let_go,
+        ZygoteReady: contradict,
+        ZygoteNotStarted: contradict,
         ZygoteFailed: ignore,
         ZygoteExited: zygote.let_go,
     },

@@ -40,6 +40,6 @@ def lose(fleet: Fleet, event: ZygoteExited, now: float) -> Change:
     return leaving.forget_zygote(fleet, generation, trouble, now), (log,)
 
 
-def let_go(fleet: Fleet, event: ZygoteExited | ZygoteNotStarted, now: float) -> Change:
+def let_go(fleet: Fleet, event: ZygoteExited, now: float) -> Change:
     """It was told to go."""
     return leaving.forget_zygote(fleet, fleet.generations[event.generation], "", now), ()

@@ -231,34 +231,27 @@ def test_news_of_another_generation_s_zygote_is_no_news(event: events.ZygoteEven
 def test_a_zygote_told_to_go_goes_whatever_it_says() -> None:
     story = full(1)
     assert story.is_told_to_stop() == [NotifyStopping(), Drain(1, 1), CloseGeneration(1)]
-    assert story.worker_exits(1, 0) == []
-    assert story.zygote_is_ready() == []
     assert story.zygote_fails() == []
     assert story.generation.zygote is ZygoteState.CLOSING
-    assert story.zygote_exits(1) == [Exit(0)]
+    assert story.zygote_exits(1) == []
+    assert story.log[-1] == "stopping"
+    assert story.worker_exits(1, 0) == [Exit(0)]
 
 
-def test_a_zygote_that_is_asked_to_stop_while_it_opens_is_killed() -> None:
+def test_a_zygote_is_not_given_time_to_finish_opening_when_asked_to_stop() -> None:
     story = Story(2)
     story.starts()
     assert story.is_told_to_stop() == [NotifyStopping(), KillZygote(1)]
+    assert story.is_told_to_stop() == []
     assert story.zygote_is_ready() == []
     assert story.zygote_exits(-9) == [Exit(0)]
-    assert story.last_words.endswith("killed: asked to stop while it was opening")
+    assert story.last_words == "zygote of generation 1 killed: asked to stop while it was opening"
 
 
-def test_a_zygote_told_to_go_that_never_came_is_gone() -> None:
+def test_a_zygote_that_is_killed_but_was_never_there_is_not_waited_for() -> None:
     story = Story(2)
     story.starts()
     story.is_told_to_stop()
-    assert story.zygote_is_not_started() == [Exit(0)]
-
-
-def test_a_zygote_killed_at_once_that_never_came_is_gone() -> None:
-    story = Story(2)
-    story.starts()
-    story.is_told_to_stop()
-    assert story.is_told_to_stop() == []
     assert story.zygote_is_not_started() == [Exit(0)]
 
 
@@ -291,11 +284,16 @@ def test_while_a_zygote_is_missing_nobody_speaks_for_it() -> None:
         story.log.clear()
 
 
-@pytest.mark.parametrize("failed", [False, True])
-def test_a_zygote_that_was_there_can_neither_open_again_nor_not_have_been_started(failed: bool) -> None:
+@pytest.mark.parametrize("state", [ZygoteState.OPEN, ZygoteState.FAILED, ZygoteState.CLOSING])
+def test_a_zygote_that_was_there_can_neither_open_again_nor_not_have_been_started(
+    state: ZygoteState,
+) -> None:
     story = full()
-    if failed:
+    if state is ZygoteState.FAILED:
         story.zygote_fails()
+    elif state is ZygoteState.CLOSING:
+        story.is_told_to_stop()
+    assert story.generation.zygote is state
     before = story.fleet
     for tell in (story.zygote_is_ready, story.zygote_is_not_started):
         assert tell() == []
