@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import resource
+from contextlib import contextmanager
 
 import pytest
 
@@ -44,21 +45,28 @@ def test_close_gives_the_file_back():
     spool.close()
 
 
-@pytest.fixture
+@contextmanager
 def small_files():
-    """No file of this process may become larger than a page: the next best thing to a disk that is full."""
+    """No file of this process may become larger than a page: the next best thing to a disk that is full.
+
+    For a moment only: pytest's own output may be such a file.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("parts", [[b"x" * 5000], [b"x" * 4000, b"x" * 200], [b"x" * 1_000_000]])
-def test_a_disk_that_is_full_is_told_when_the_body_is_written(small_files, parts):
+def test_a_disk_that_is_full_is_told_when_the_body_is_written(parts):
     spool = Spool(0)
     *fit, last = parts
-    for part in fit:
-        spool.write(part)
-    with pytest.raises(OSError, match="File too large"):
+    with small_files(), pytest.raises(OSError, match="File too large"):
+        for part in fit:
+            spool.write(part)
+        fit.clear()
         spool.write(last)
+    assert not fit
     spool.close()
