@@ -2,11 +2,40 @@
 
 from __future__ import annotations
 
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
 import traceback
 
 import pytest
 
-from tests.serving import exceptions_in
+from tests.serving import PASS_SOCKETS, TIMEOUT, exceptions_in
+
+
+def test_a_test_run_that_is_killed_leaves_no_server_behind():
+    # The server tells its pid and reads for ever; the run waits for it.
+    server = [sys.executable, "-c", "import os; print(os.getpid(), flush=True); os.read(0, 1)"]
+    program = "import subprocess, sys; subprocess.run(sys.argv[2:], pass_fds=[int(sys.argv[1])])"
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        number = listening.fileno()
+        command = [sys.executable, "-ISs", PASS_SOCKETS, str(number), "http", *server]
+        with subprocess.Popen(
+            [sys.executable, "-c", program, str(number), *command],
+            pass_fds=[number],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        ) as run:
+            pid = int(run.stdout.readline())
+            pidfd = os.pidfd_open(pid)
+            run.kill()
+            gone = bool(select.select([pidfd], [], [], TIMEOUT)[0])
+            if not gone:
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            os.close(pidfd)
+    assert gone
 
 
 def test_an_exception_is_found_by_the_last_line_of_its_traceback():

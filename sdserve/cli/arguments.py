@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sdserve.config.ini import Line, Section, Setting
-from sdserve.config.load import Loaded, load
+from sdserve.config.load import Inspection, Loaded, load
 from sdserve.config.target import DIRECTORY, find_target
 from sdserve.config.values import Source
-from sdserve.errors import UsageError
+from sdserve.errors import SdserveError, UsageError
 
 DIRECTORY_VARIABLE = "SDSERVE_CONFIG_DIR"
 """Environment variable: the directory to take in place of /etc/sdserve."""
@@ -46,19 +46,31 @@ def add_target(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def load_target(arguments: argparse.Namespace) -> Loaded:
-    """Load what `arguments` name.
+def load_target(arguments: argparse.Namespace, inspect: Inspection = lambda _: ()) -> Loaded:
+    """Load what `arguments` name; `inspect` may find more that is wrong with it.
 
     Raises:
+        SdserveError: the working directory has been deleted.
         UsageError: `--set` or TARGET cannot be understood.
         ConfigurationError: with everything that is wrong.
     """
+    here = _working_directory()
     directory = Path(os.environ.get(DIRECTORY_VARIABLE) or DIRECTORY)
-    return load(find_target(arguments.target, directory), list(_sources(arguments)))
+    return load(find_target(arguments.target, directory), list(_sources(arguments, here)), inspect)
 
 
-def _sources(arguments: argparse.Namespace) -> Iterator[Source]:
-    here = os.getcwd()
+def _working_directory() -> str:
+    """Ask for it before anybody else does: relative paths start at it, and so does the import path."""
+    try:
+        return os.getcwd()
+    except OSError as error:
+        raise SdserveError(
+            f"the working directory cannot be used: {error.strerror}; "
+            "change to one that exists, or to this one again if it was replaced"
+        ) from None
+
+
+def _sources(arguments: argparse.Namespace, here: str) -> Iterator[Source]:
     if arguments.bind:
         lines = [Line(0, text) for text in arguments.bind]
         section = Section("listen:http", 0, [Setting("address", 0, lines)])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 
 from sdserve.cli.arguments import add_target, load_target
 from sdserve.cli.output import write
-from sdserve.config.load import Loaded
-from sdserve.errors import ConfigurationError, Problem, ReleaseError
+from sdserve.config.load import Values
+from sdserve.errors import Problem, ReleaseError
 from sdserve.host import release
 
 NAME = "check"
@@ -21,23 +22,19 @@ add_arguments = add_target
 
 def execute(arguments: argparse.Namespace) -> int:
     """Print one line if all is well; raises ConfigurationError, with all problems, if not."""
-    loaded = load_target(arguments)
-    problems = [*_release_problems(loaded)]
-    if problems:
-        raise ConfigurationError(problems)
+    loaded = load_target(arguments, _release_problems)
     files = ", ".join(str(file) for file in loaded.target.files) or "no file"
     return write(f"OK: {loaded.configuration.app.application}, configured by {files}")
 
 
-def _release_problems(loaded: Loaded) -> list[Problem]:
+def _release_problems(values: Values) -> Iterator[Problem]:
     """Ask for the directory and the virtual environment, each for itself."""
-    app = loaded.configuration.app
-    problems = []
-    for option, places in (("directory", (app.directory, "")), ("venv", ("", app.venv))):
+    for option in ("directory", "venv"):
+        value = values.get(("app", option))
+        if value is None:
+            continue
         try:
-            release.resolve(*places)
+            release.resolve(**{"directory": "/", "venv": "", option: value.value})
         except ReleaseError as error:
-            value = loaded.values["app", option]
             message = str(error).removeprefix(f"{option}: ")
-            problems.append(Problem(value.path, value.lines[0], "app", option, message))
-    return problems
+            yield Problem(value.path, value.lines[0], "app", option, message)

@@ -15,6 +15,7 @@ from sdserve.cli import check, run, show
 from sdserve.cli.output import complain
 from sdserve.config.nearest import suggestion
 from sdserve.errors import EXIT_INTERRUPTED, ConfigurationError, SdserveError, UsageError
+from sdserve.host.fds import open_standard_descriptors
 
 COMMANDS: dict[str, ModuleType] = {command.NAME: command for command in (run, check, show)}
 
@@ -31,6 +32,7 @@ exit codes:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that `argv` (by default that of the process) names; return the exit code."""
+    open_standard_descriptors()
     try:
         return _execute(sys.argv[1:] if argv is None else argv)
     except ConfigurationError as error:

@@ -26,5 +26,5 @@ def execute(arguments: argparse.Namespace) -> int:
     from sdserve.host import logs
     from sdserve.run.supervise import supervise
 
-    logs.configure(loaded.configuration.log.level)
+    logs.configure(loaded.configuration.log.level, waits=False)
     return supervise(loaded.configuration)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,8 @@ from sdserve.host.cpus import usable_cpus
 
 Values = Mapping[tuple[str, str], Value]
 """By section and option: what is set, and nothing for what has its default."""
+Inspection = Callable[[Values], Iterable[Problem]]
+"""Finds what else is wrong with values that mean something: whether what they name is there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,11 +33,11 @@ class Loaded:
     values: Values
 
 
-def load(target: Target, command_line: Iterable[Source] = ()) -> Loaded:
+def load(target: Target, command_line: Iterable[Source] = (), inspect: Inspection = lambda _: ()) -> Loaded:
     """Read the files of `target`; what stands in a later one wins, and `command_line` over all of them.
 
     Raises:
-        ConfigurationError: with everything that is wrong, in all the files.
+        ConfigurationError: with everything that is wrong, in all the files, also what `inspect` found.
     """
     files, problems = _read_files(target)
     values: dict[tuple[str, str], Value] = {}
@@ -51,6 +53,7 @@ def load(target: Target, command_line: Iterable[Source] = ()) -> Loaded:
     values = {key: value for key, value in values.items() if value.value is not None}
     problems += _missing(target, values, problems)
     problems += _conflicts(values)
+    problems += inspect(values)
     if problems:
         raise ConfigurationError(_in_file_order(problems, target))
     return Loaded(configuration=_build(target.name, values, listeners), target=target, values=values)

@@ -69,11 +69,19 @@ def _instance(name: str, directory: Path) -> Target:
     if _is_missing(path):
         known = [other.removesuffix(".ini") for other in _ini_names(directory) if other != SHARED]
         near = suggestion(name, known, listing="the instances are")
-        here = (
-            "" if _is_missing(Path(f"{name}.ini")) else f"; for the file in this directory write ./{name}.ini"
-        )
-        raise _no_target(path, f"there is no instance {name}: no such file{near}{here}")
+        raise _no_target(path, f"there is no instance {name}: no such file{near}{_hint(name)}")
     return _file(path, directory)
+
+
+def _hint(name: str) -> str:
+    """Say how to name what is in the current directory under the name of an instance that is not there."""
+    if not _is_missing(Path(f"{name}.ini")):
+        return f"; for the file in this directory write ./{name}.ini"
+    module = name.removesuffix(".py")
+    path = module.replace(".", "/")
+    if _is_missing(Path(f"{path}.py")) and _is_missing(Path(path, "__init__.py")):
+        return ""
+    return f"; for the Python module in this directory write {module}:app, app being the application in it"
 
 
 def _file(path: Path, directory: Path) -> Target:

@@ -34,10 +34,11 @@ def adopt(names: Collection[str]) -> list[ListenSocket]:
 
     Without any name, as where nothing was configured, all of them are wanted, under their own names.
 
-    ActivationError if one of `names` got none, or something that is no listening stream socket.
+    ActivationError if one of `names` got none, or something that is no listening stream socket, or if the
+    variables are wrong.
     May be called once in a process; clears `VARIABLES` from the environment.
     """
-    passed = [(name, Fd(number)) for number, name in sorted(listen_fds_with_names().items())]
+    passed = _passed()
     for variable in VARIABLES:  # libsystemd has cleared the C library's copy only, and not all of them
         os.environ.pop(variable, None)
     adopted: list[ListenSocket] = []
@@ -58,6 +59,20 @@ def adopt(names: Collection[str]) -> list[ListenSocket]:
         for _, descriptor in passed:
             descriptor.close()
     return adopted
+
+
+def _passed() -> list[tuple[str, Fd]]:
+    try:
+        return [(name, Fd(number)) for number, name in sorted(listen_fds_with_names().items())]
+    except (OSError, ValueError) as error:
+        given = ", ".join(
+            f"{name}={os.environ[name]!r}" for name in ("LISTEN_FDS", "LISTEN_FDNAMES") if name in os.environ
+        )
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ActivationError(
+            f"the descriptors that {given} tells of cannot be taken over: {reason}. LISTEN_FDS is how many "
+            "were passed, from 3 on, and LISTEN_FDNAMES has one name for each, separated by colons"
+        ) from None
 
 
 def _as_listener(name: str, descriptor: Fd) -> socket.socket:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sdserve.errors import BindError
-from sdserve.host import holders
+from sdserve.host import holders, limits
 from sdserve.host.addresses import Address, TcpAddress, UnixAddress
 from sdserve.host.listeners import ListenSocket
 
@@ -24,7 +24,7 @@ def bind(name: str, address: Address, *, backlog: int, mode: int) -> ListenSocke
     if isinstance(address, UnixAddress):
         return _bind_unix(name, address, backlog, mode)
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    with _closed_on_error(socket.socket(family, socket.SOCK_STREAM)) as listener:
+    with _new_socket(family, address) as listener:
         listener.setblocking(False)
         # Connections of an earlier run in TIME_WAIT do not keep the address.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -51,7 +51,7 @@ def _explain(error: OSError, address: TcpAddress) -> str:
 
 def _bind_unix(name: str, address: UnixAddress, backlog: int, mode: int) -> ListenSocket:
     path = address.path
-    with _closed_on_error(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as listener:
+    with _new_socket(socket.AF_UNIX, address) as listener:
         listener.setblocking(False)
         try:
             _remove_stale(address)
@@ -61,7 +61,7 @@ def _bind_unix(name: str, address: UnixAddress, backlog: int, mode: int) -> List
             listener.listen(backlog)
             status = os.stat(path, follow_symlinks=False)
         except OSError as error:
-            raise BindError(f"cannot bind {address}: {error.strerror}") from None
+            raise BindError(f"cannot bind {address}: {limits.reason(error)}") from None
     return ListenSocket(name, listener, created=(status.st_dev, status.st_ino))
 
 
@@ -88,9 +88,14 @@ def _remove_stale(address: UnixAddress) -> None:
 
 
 @contextmanager
-def _closed_on_error(taken: socket.socket) -> Iterator[socket.socket]:
+def _new_socket(family: socket.AddressFamily, address: Address) -> Iterator[socket.socket]:
+    """A socket that is closed if the block fails, and else the caller's."""
     try:
-        yield taken
+        made = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:  # a kernel without IPv6, too
+        raise BindError(f"cannot bind {address}: {limits.reason(error)}") from None
+    try:
+        yield made
     except BaseException:
-        taken.close()
+        made.close()
         raise

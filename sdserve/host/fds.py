@@ -53,3 +53,17 @@ class Fd:
         """Close it, once; closing again does nothing."""
         if self._number >= 0:
             os.close(self.steal())
+
+
+def open_standard_descriptors() -> None:
+    """Open /dev/null for each of the descriptors 0, 1 and 2 that is closed, for our children as well.
+
+    To be called before anything else is opened: a socket that got one of these numbers would be taken for
+    standard input or output, here, by libuv, and by whatever the application starts.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest free number is this one.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)

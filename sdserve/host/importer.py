@@ -27,7 +27,7 @@ def import_application(spec: str) -> Any:
     if called or is_factory(candidate):
         try:
             return candidate()
-        except (Exception, SystemExit, KeyboardInterrupt) as error:
+        except BaseException as error:
             raise BootError(f"the application factory {spec} raised {_brief(error)}") from error
     return candidate
 
@@ -42,10 +42,10 @@ def _import_module(name: str) -> Any:
                 f"there is no module {error.name!r}; look at app.application, app.directory and app.venv"
             ) from None
         raise BootError(f"importing {name} raised {_brief(error)}") from error
-    except Exception as error:
-        raise BootError(f"importing {name} raised {_brief(error)}") from error
     except SystemExit as error:
         raise BootError(f"importing {name} called sys.exit({error.code!r})") from error
+    except BaseException as error:  # no signal makes a KeyboardInterrupt here: it is the application's own
+        raise BootError(f"importing {name} raised {_brief(error)}") from error
 
 
 def _get_attribute(holder: Any, name: str, spec: str) -> Any:
@@ -55,7 +55,7 @@ def _get_attribute(holder: Any, name: str, spec: str) -> Any:
         near = difflib.get_close_matches(name, [n for n in dir(holder) if not n.startswith("_")], n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise BootError(f"{spec}: there is no {name!r}{hint}") from None
-    except Exception as error:  # of a module's __getattr__, or a property
+    except BaseException as error:  # of a module's __getattr__, or a property
         raise BootError(f"{spec}: looking up {name!r} raised {_brief(error)}") from error
 
 

@@ -6,7 +6,8 @@
 
 A record may have several lines (a traceback, an application's message). Those after the first are indented,
 so that no text, whoever wrote it, can pass for a record of its own; other control characters are escaped.
-A standard error that is closed, full or broken loses lines; it never raises.
+A standard error that is closed, full or broken loses lines; it never raises. In a worker a line waits until
+there is room for it, as any output of the application does; the supervisor waits for nobody.
 """
 
 from __future__ import annotations
@@ -14,10 +15,14 @@ from __future__ import annotations
 import logging
 import os
 import re
-import sys
+import select
+import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+
+from sdserve.host.fds import Fd
 
 STDERR = 2
 INDENT = "    "
@@ -38,7 +43,7 @@ _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u206
 _tracebacks = logging.Formatter()
 
 
-def configure(level: str, slot: int | None = None) -> None:
+def configure(level: str, slot: int | None = None, *, waits: bool = True) -> None:
     """Send the records of sdserve and of the application, from `level` on, to standard error.
 
     Call it again in a worker, with its `slot`. What an application that was loaded in between has made of the
@@ -47,8 +52,9 @@ def configure(level: str, slot: int | None = None) -> None:
     Args:
         level: `debug`, `info`, `warning` or `error`.
         slot: the worker's slot, shown on each line; None outside of workers.
+        waits: whether a line waits for room, as in a pipe whose reader is behind; else it is lost.
     """
-    handler = StandardError(slot)
+    handler = StandardError(slot, waits=waits)
     own = logging.getLogger("sdserve")
     root = logging.getLogger()
     is_first_call = not _remove_handler(own)
@@ -81,10 +87,12 @@ def keep_own_loggers() -> None:
 class StandardError(logging.Handler):
     """Writes each record with one write(2), so that lines of several processes do not mix."""
 
-    def __init__(self, slot: int | None = None) -> None:
+    def __init__(self, slot: int | None = None, *, waits: bool = True) -> None:
         super().__init__()
         self._worker = "" if slot is None else f"worker {slot}: "
         self._line = _form()
+        self._waits = waits
+        self._lost = 0
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write `record`; for one that cannot be formatted a line that says where it comes from."""
@@ -97,7 +105,24 @@ class StandardError(logging.Handler):
         # The journal reads each line alone and wants the priority on all of them.
         indent = f"<{priority(record.levelno)}>{INDENT}" if self._line is _journal_line else INDENT
         data = "".join([head, "\n", *(f"{indent}{line}\n" for line in lines[1:])])
-        write(data)
+        if self._waits:
+            write(data)
+        else:
+            self._offer(data)
+
+    def _offer(self, data: str) -> None:
+        """Write `data` if there is room for it, after a word about the records for which there was none."""
+        if self._lost:
+            text = f"standard error was full: {self._lost} of the records before this line were lost"
+            about = logging.makeLogRecord({"levelno": logging.WARNING, "levelname": "WARNING"})
+            notice = self._line(about, text)
+            # On a line of its own even if the last one that was taken was cut short.
+            if not offer(f"\n{notice}\n"):
+                self._lost += 1
+                return
+            self._lost = 0
+        if not offer(data):
+            self._lost += 1
 
 
 def is_journal() -> bool:
@@ -177,11 +202,49 @@ def _clock(record: logging.LogRecord) -> str:
 
 def write(text: str) -> None:
     """Write `text` to standard error as it is; one that cannot take it loses it."""
-    if sys.__stderr__ is None:
-        return  # it was closed when we were started; descriptor 2 may be anything by now
     data = text.encode("utf-8", "backslashreplace")
     try:
         while data:
             data = data[os.write(STDERR, data) :]
     except OSError:
         pass  # there is no other place to say so
+
+
+def offer(text: str) -> bool:
+    """Write `text` to standard error without waiting; say whether there was room for all of it."""
+    data = text.encode("utf-8", "backslashreplace")
+    try:
+        with _own_opening() as descriptor:
+            while data and _has_room(descriptor):
+                # What has room at all has it for so much (pipe(7)).
+                data = data[os.write(descriptor, data[: select.PIPE_BUF]) :]
+    except OSError:
+        pass  # as full, or broken
+    return not data
+
+
+@contextmanager
+def _own_opening() -> Iterator[int]:
+    """Open what is behind standard error once more, not to block; where that is impossible, itself.
+
+    Between our look at a pipe and our write a worker may have filled it. On descriptor 2 itself O_NONBLOCK
+    would be set for everybody who shares it, workers and shell included.
+    """
+    try:
+        # A socket cannot be opened again, and a file always has room.
+        again = stat.S_ISFIFO(os.fstat(STDERR).st_mode) or os.isatty(STDERR)
+        flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY
+        own = Fd(os.open(f"/proc/self/fd/{STDERR}", flags)) if again else None
+    except OSError:
+        own = None  # another user's terminal, or no /proc: to look before each write has to do
+    if own is None:
+        yield STDERR
+    else:
+        with own:
+            yield own.fileno()
+
+
+def _has_room(descriptor: int) -> bool:
+    poller = select.poll()
+    poller.register(descriptor, select.POLLOUT)
+    return bool(poller.poll(0))

@@ -53,6 +53,12 @@ def is_child(pid: int) -> bool:
     return True
 
 
+def kill_child(pid: int) -> None:
+    """Send SIGKILL to `pid`, unless it has been reaped and the number may be a stranger's by now."""
+    if is_child(pid):
+        os.kill(pid, signal.SIGKILL)
+
+
 def reap() -> Iterator[tuple[int, int]]:
     """Collect every child that has exited, without waiting: (pid, exit code; a signal is negative)."""
     while True:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import signal
 import socket
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from types import FrameType
 
 _MOST = 4096  # bytes read at once; how many are waiting does not matter, only which
@@ -19,14 +19,20 @@ _MOST = 4096  # bytes read at once; how many are waiting does not matter, only w
 class Signals:
     """The owner of a process's signal handling while it exists. Main thread only."""
 
-    def __init__(self, signums: Iterable[signal.Signals]) -> None:
-        """Take `signums` over from whoever handled them."""
+    def __init__(
+        self, signums: Iterable[signal.Signals], *, keep_ignored: Collection[signal.Signals] = ()
+    ) -> None:
+        """Take `signums` over from whoever handled them, but those of `keep_ignored` only if somebody did."""
         self._receiver, self._sender = socket.socketpair()
         self._receiver.setblocking(False)
         self._sender.setblocking(False)
         # A full socket loses nothing: it holds every signal that `read` would report.
         self._wakeup_before = signal.set_wakeup_fd(self._sender.fileno(), warn_on_full_buffer=False)
-        self._before = {signum: signal.signal(signum, _do_nothing) for signum in signums}
+        self._before = {
+            signum: signal.signal(signum, _do_nothing)
+            for signum in signums
+            if signum not in keep_ignored or signal.getsignal(signum) is not signal.SIG_IGN
+        }
 
     def fileno(self) -> int:
         """What becomes readable when a signal has come; borrowed."""

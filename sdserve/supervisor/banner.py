@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import socket
-import sys
 
 from sdserve import __version__
+from sdserve.host import logs
 from sdserve.host.addresses import describe
 from sdserve.host.listeners import ListenSocket
 from sdserve.supervisor.house import House
@@ -13,9 +14,8 @@ from sdserve.supervisor.house import House
 
 def show(house: House) -> None:
     """Write the banner to standard error if that is a terminal."""
-    if sys.stderr is not None and sys.stderr.isatty():
-        sys.stderr.write(text(house))
-        sys.stderr.flush()
+    if os.isatty(logs.STDERR):
+        logs.offer(text(house))
 
 
 def text(house: House) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from math import inf
 
 from sdserve.config.model import Configuration
+from sdserve.host import process
 from sdserve.host.channel import Channel
 from sdserve.host.listeners import ListenSocket
 from sdserve.host.release import Release
@@ -137,9 +138,11 @@ class House:
 
     def close(self) -> None:
         """Let go of everything; whatever child still runs is killed."""
-        for pid in self._pids():
+        # After an error in the loop one of them may have been reaped already.
+        pids = {pid for pid in self._pids() if process.is_child(pid)}
+        for pid in pids:
             os.kill(pid, signal.SIGKILL)
-        for pid in self._pids():
+        for pid in pids:
             os.waitpid(pid, 0)
         for zygote in list(self.zygotes.values()):
             zygote.process.returncode = -signal.SIGKILL

@@ -7,7 +7,6 @@ workers), then workers, then the ends of both; and the last words of a process b
 from __future__ import annotations
 
 import logging
-import os
 import signal
 from collections.abc import Iterator
 from time import monotonic
@@ -26,6 +25,8 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 REPEAT = 0.3
 """Seconds within which a second signal to stop is taken for an echo of the first."""
 SIGNALS = (*STOP_SIGNALS, signal.SIGCHLD)
+KEPT_IGNORED = (signal.SIGINT, signal.SIGHUP)
+"""Who starts us with one of these ignored, as nohup and a shell's background jobs do, means us as well."""
 
 _MOST_AT_ONCE = 100
 """Messages of one child that are read before the others get their turn."""
@@ -136,7 +137,9 @@ def _zygote_opened(house: House, zygote: Zygote, message: wire.Opened) -> Events
 
 def _worker_forked(house: House, zygote: Zygote, message: wire.Forked) -> Events:
     exited = house.early_exits.pop(message.pid, None)
-    if exited is None and not process.is_child(message.pid):
+    if process.is_child(message.pid):
+        exited = None  # that was another process, which had the number before
+    elif exited is None:
         _refuse(house, zygote, f"process {message.pid}, which it claims to have forked, is not our child")
         return
     worker = house.worker_of(message.generation, message.serial)
@@ -193,4 +196,4 @@ def _refuse(house: House, child: Zygote | Worker, why: str) -> None:
     _log.error("%s makes no sense, killing it: %s", child, why)
     house.hang_up(child.channel)
     if child.pid is not None:
-        os.kill(child.pid, signal.SIGKILL)
+        process.kill_child(child.pid)  # these may be its last words

@@ -15,7 +15,7 @@ from typing import Any
 from sdserve.core import wire
 from sdserve.core.fleet import effects, events
 from sdserve.errors import SdserveError
-from sdserve.host import channel, notify, release
+from sdserve.host import channel, limits, notify, release
 from sdserve.supervisor import banner, spawn
 from sdserve.supervisor.house import House, Worker, Zygote
 
@@ -37,7 +37,9 @@ def _open_generation(house: House, effect: effects.OpenGeneration) -> list[event
     except SdserveError as error:
         return [events.ZygoteNotStarted(number, reason=str(error))]
     except OSError as error:
-        return [events.ZygoteNotStarted(number, reason=f"its interpreter cannot be started: {error}")]
+        place = f"{error.filename}: " if error.filename else ""
+        reason = f"its interpreter cannot be started: {place}{limits.reason(error)}"
+        return [events.ZygoteNotStarted(number, reason=reason)]
     return []
 
 
@@ -67,7 +69,7 @@ def _fork(house: House, effect: effects.Fork) -> list[events.Event]:
     except ConnectionError:
         os.kill(zygote.pid, signal.SIGKILL)  # it is dead already, or better so; again its exit is the answer
     except OSError as error:
-        reason = str(error.strerror)
+        reason = limits.reason(error)
         return [events.ForkFailed(generation=effect.generation, serial=effect.serial, reason=reason)]
     return []
 

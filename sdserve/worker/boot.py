@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import sys
-import traceback
+from contextlib import closing
 from typing import Any
 
 from sdserve.config.model import Configuration
@@ -37,19 +37,17 @@ def worker_main(context: WorkerContext, configuration: Configuration) -> int:
         sys.stdout.reconfigure(line_buffering=True)
     context.row.begin(generation=context.generation, serial=context.serial, slot=context.slot)
     channel = Channel(context.channel)
-    loop = new_event_loop(configuration.workers.loop)
-    asyncio.set_event_loop(loop)
     try:
-        application = context.application
-        if application is None:
-            application = import_application(configuration.app.application)
-        logs.keep_own_loggers()  # its logging configuration may have switched them off
-        return _run(loop, loop.create_task(_serve(context, configuration, channel, application)))
+        with closing(new_event_loop(configuration.workers.loop)) as loop:
+            asyncio.set_event_loop(loop)
+            application = context.application
+            if application is None:
+                application = import_application(configuration.app.application)
+            logs.keep_own_loggers()  # its logging configuration may have switched them off
+            return _run(loop, loop.create_task(_serve(context, configuration, channel, application)))
     except BootError as error:
         _report_failure(context, channel, error)
         return EXIT_BOOT
-    finally:
-        loop.close()
 
 
 def _run(loop: asyncio.AbstractEventLoop, serving: asyncio.Task[int]) -> int:
@@ -65,9 +63,15 @@ def _run(loop: asyncio.AbstractEventLoop, serving: asyncio.Task[int]) -> int:
 
 
 def new_event_loop(kind: str) -> asyncio.AbstractEventLoop:
-    """Return a new loop: `uvloop`'s, or the standard library's for `asyncio`."""
+    """Return a new loop: `uvloop`'s, or the standard library's for `asyncio`. BootError without uvloop."""
     if kind == "uvloop":
-        import uvloop  # only where it is chosen: it is native code, and the choice is the way around its bugs
+        try:
+            # Only where it is chosen: it is native code, and the choice is the way around its bugs.
+            import uvloop
+        except ImportError as error:
+            raise BootError(
+                f"uvloop cannot be imported ({error}); install uvloop or set workers.loop = asyncio"
+            ) from error
 
         return uvloop.new_event_loop()
     return asyncio.new_event_loop()
@@ -111,9 +115,5 @@ def _make_gateway(application: Any, configuration: Configuration, loop: asyncio.
 
 def _report_failure(context: WorkerContext, channel: Channel, error: BootError) -> None:
     """Tell the supervisor, and put the application's own traceback, if it has one, into the log."""
-    cause = error.__cause__
-    text = "".join(traceback.format_exception(cause)) if cause is not None else ""
-    log.error("the application does not start: %s", error, exc_info=cause)
-    channel.send(
-        BootFailed(generation=context.generation, serial=context.serial, reason=str(error), traceback=text)
-    )
+    log.error("the application does not start: %s", error, exc_info=error.__cause__)
+    channel.send(BootFailed(generation=context.generation, serial=context.serial, reason=str(error)))

@@ -14,17 +14,20 @@ from __future__ import annotations
 
 import atexit
 import errno
+import logging
 import os
 import signal
 import struct
 import sys
-import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
 from sdserve.errors import EXIT_FAILURE, EXIT_OK, EXIT_OS, EXIT_SOFTWARE
 from sdserve.host import process
 from sdserve.host.fds import Fd
+
+_log = logging.getLogger("sdserve")
 
 _ANSWER = struct.Struct("=q")  # the worker's pid, or a negative errno
 _GO = b"g"
@@ -35,9 +38,7 @@ def fork_worker(*, parent: int, announce: Callable[[int], None], work: Callable[
 
     `announce` is called with its pid, here, before it runs. OSError if it cannot be forked.
     """
-    answer_read, answer_write = _pipe()
-    go_read, go_write = _pipe()
-    with answer_read, answer_write, go_read, go_write:
+    with _pipe() as (answer_read, answer_write), _pipe() as (go_read, go_write):
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
             middle = os.fork()
@@ -90,7 +91,7 @@ def _be_worker(
     except SystemExit as stop:
         status = _exit_code(stop)
     except BaseException:
-        traceback.print_exc()
+        _log.exception("the worker failed")
     finally:
         _leave(status)
 
@@ -98,7 +99,7 @@ def _be_worker(
 def _exit_code(stop: SystemExit) -> int:
     """What the interpreter would make of it: nothing is success, a text is a message."""
     if isinstance(stop.code, str):
-        sys.stderr.write(f"{stop.code}\n")
+        _log.error("%s", stop.code)
         return EXIT_FAILURE
     return stop.code or EXIT_OK
 
@@ -117,6 +118,8 @@ def _leave(status: int) -> NoReturn:
         os._exit(status)
 
 
-def _pipe() -> tuple[Fd, Fd]:
-    read, write = os.pipe()
-    return Fd(read), Fd(write)
+@contextmanager
+def _pipe() -> Iterator[tuple[Fd, Fd]]:
+    read, write = map(Fd, os.pipe())
+    with read, write:
+        yield read, write

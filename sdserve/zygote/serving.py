@@ -13,7 +13,7 @@ from types import FrameType
 from sdserve import __version__
 from sdserve.core import wire
 from sdserve.errors import EXIT_BOOT, EXIT_OK, SdserveError
-from sdserve.host import process
+from sdserve.host import limits, process
 from sdserve.host.channel import Channel, Received
 from sdserve.host.worker_context import WorkerContext
 from sdserve.zygote import forking
@@ -92,7 +92,7 @@ def _obey(channel: Channel, generation: Generation, received: Received) -> None:
     except OSError as error:
         channel.send(
             wire.ForkRefused(
-                generation=order.generation, serial=order.serial, reason=f"fork: {error.strerror}"
+                generation=order.generation, serial=order.serial, reason=f"fork: {limits.reason(error)}"
             )
         )
     finally:

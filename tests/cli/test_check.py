@@ -58,3 +58,19 @@ def test_a_directory_is_not_a_virtual_environment(instance):
         [],
         ["etc/shop.ini:3: [app] venv: etc/code is no virtual environment: there is no readable pyvenv.cfg"],
     )
+
+
+def test_they_are_reported_with_all_other_problems_in_the_order_of_the_file(instance):
+    instance.write(
+        "etc/shop.ini",
+        "[app]\napplication = nonsense\ndirectory = nowhere\ninterface = x\nvenv = code\n[log]\nlevel = x\n",
+    )
+    code, out, err = instance.run("check", "shop")
+    assert (code, out) == (78, [])
+    assert [line.split(": ")[:2] for line in err] == [
+        ["etc/shop.ini:2", "[app] application"],
+        ["etc/shop.ini:3", "[app] directory"],
+        ["etc/shop.ini:4", "[app] interface"],
+        ["etc/shop.ini:5", "[app] venv"],
+        ["etc/shop.ini:7", "[log] level"],
+    ]

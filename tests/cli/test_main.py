@@ -130,3 +130,23 @@ def test_every_command_is_in_a_file_of_its_name():
     assert {name: command.__name__ for name, command in module.COMMANDS.items()} == {
         name: f"sdserve.cli.{name}" for name in COMMANDS
     }
+
+
+@pytest.mark.parametrize(("target", "code"), [("a:b", 0), ("!", 2)])
+def test_closed_standard_descriptors_change_no_exit_code(target, code):
+    command = ["sh", "-c", 'exec "$@" 0<&- 1>&- 2>&-', "sh", sys.executable, "-m", "sdserve", "check", target]
+    assert subprocess.run(command, timeout=20, check=False).returncode == code
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_working_directory_that_is_deleted_is_one_line(shell, tmp_path, monkeypatch, command):
+    shell.write("etc/shop.ini", "[app]\napplication = a:b\n")
+    (tmp_path / "deleted").mkdir()
+    monkeypatch.chdir(tmp_path / "deleted")
+    (tmp_path / "deleted").rmdir()
+    message = (
+        "sdserve: the working directory cannot be used: No such file or directory; "
+        "change to one that exists, or to this one again if it was replaced"
+    )
+    for target in ("a:b", "shop", "../etc/shop.ini"):
+        assert shell.run(command, target) == (1, [], [message])

@@ -98,6 +98,28 @@ def test_an_instance_whose_file_is_in_the_current_directory_says_how_to_name_it(
     )
 
 
+@pytest.mark.parametrize(
+    ("file", "text", "module"),
+    [
+        ("hello.py", "hello", "hello"),
+        ("hello.py", "hello.py", "hello"),
+        ("shop/__init__.py", "shop", "shop"),
+        ("shop/wsgi.py", "shop.wsgi", "shop.wsgi"),
+    ],
+)
+def test_an_instance_that_is_a_module_of_the_current_directory_says_how_to_name_it(
+    etc, here, file, text, module
+):
+    (here / file).parent.mkdir(exist_ok=True)
+    (here / file).touch()
+    refused(
+        etc,
+        text,
+        f"etc/{text}.ini: there is no instance {text}: no such file; "
+        f"for the Python module in this directory write {module}:app, app being the application in it",
+    )
+
+
 def test_without_the_directory_there_is_no_instance(etc, here):
     etc.path.rmdir()
     refused(etc, "shop", "etc/shop.ini: there is no instance shop: no such file")

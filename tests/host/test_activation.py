@@ -148,3 +148,27 @@ def test_descriptors_meant_for_another_process_are_not_ours():
         check=True,
     )
     assert done.stdout.split("\n")[0] == "not activated"
+
+
+@pytest.mark.parametrize(
+    ("variables", "given", "reason"),
+    [
+        ({"LISTEN_FDS": "abc"}, "LISTEN_FDS='abc'", "Invalid argument"),
+        ({"LISTEN_FDS": "-1"}, "LISTEN_FDS='-1'", "Invalid argument"),
+        ({"LISTEN_FDS": "1"}, "LISTEN_FDS='1'", "Bad file descriptor"),
+    ],
+)
+def test_variables_that_are_wrong_are_named(variables, given, reason):
+    own_pid = f"import os; os.environ['LISTEN_PID'] = str(os.getpid())\n{ADOPT}"
+    done = subprocess.run(
+        [sys.executable, "-c", own_pid, "web"],
+        env={**os.environ, **variables},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=True,
+    )
+    assert done.stdout.splitlines()[1].startswith(
+        f"the descriptors that {given} tells of cannot be taken over: {reason}. LISTEN_FDS is how many"
+    )

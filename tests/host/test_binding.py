@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 import stat
 
@@ -80,6 +81,17 @@ def test_an_address_in_use_names_who_has_it(bind):
         bind(f"127.0.0.1:{port}")
     assert str(caught.value).startswith(f"cannot bind 127.0.0.1:{port}: Address already in use, by ")
     assert str(caught.value).endswith(f"(pid {os.getpid()})")
+
+
+@pytest.mark.parametrize("text", ["127.0.0.1:0", "unix:{}/web.sock"])
+def test_without_a_free_descriptor_nothing_can_be_bound(bind, tmp_path, text):
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+    try:
+        with pytest.raises(BindError, match=r"Too many open files; raise LimitNOFILE=$"):
+            bind(text.format(tmp_path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_an_address_of_another_machine_is_refused(bind):

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -73,3 +75,23 @@ def test_what_is_not_open_cannot_be_owned():
     os.close(number)
     with pytest.raises(OSError, match="Bad file descriptor"):
         Fd(number)
+
+
+@pytest.mark.parametrize(
+    ("redirections", "closed"), [("0<&- 1>&- 2>&-", {0, 1, 2}), ("1>&-", {1}), ("", set())]
+)
+def test_standard_descriptors_that_are_closed_are_opened_for_children_too(tmp_path, redirections, closed):
+    program = f"""
+import os
+from sdserve.host.fds import open_standard_descriptors
+open_standard_descriptors()
+with open({str(tmp_path / "found")!r}, "w") as file:
+    for number in range(3):
+        print(os.readlink(f"/proc/self/fd/{{number}}"), os.get_inheritable(number), file=file)
+"""
+    shell = ["sh", "-c", f'exec "$@" {redirections}', "sh", sys.executable, "-c", program]
+    with open(tmp_path / "before", "w") as before:
+        subprocess.run(shell, check=True, timeout=20, stdin=before, stdout=before, stderr=before)
+    assert (tmp_path / "found").read_text().splitlines() == [
+        f"{os.devnull if number in closed else tmp_path / 'before'} True" for number in range(3)
+    ]

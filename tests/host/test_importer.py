@@ -99,6 +99,8 @@ def test_a_module_that_imports_one_that_does_not_exist(shop):
         ("def app(:", "importing shop raised SyntaxError: "),
         ("import sys; sys.exit('usage')", "importing shop called sys.exit('usage')"),
         ("from sys import nothing", "importing shop raised ImportError: "),
+        ("raise KeyboardInterrupt", "importing shop raised KeyboardInterrupt: "),
+        ("raise GeneratorExit", "importing shop raised GeneratorExit: "),
     ],
 )
 def test_a_module_whose_import_raises(shop, text, message):
@@ -121,6 +123,8 @@ def test_an_attribute_that_does_not_exist(shop):
 def test_an_attribute_whose_look_up_raises(shop):
     shop("def __getattr__(name): raise ValueError(name)")
     assert str(refused("shop:app")) == "shop:app: looking up 'app' raised ValueError: app"
+    shop("def __getattr__(name): raise SystemExit(name)", "web")
+    assert str(refused("shop.web:app")) == "shop.web:app: looking up 'app' raised SystemExit: app"
 
 
 @pytest.mark.parametrize(
@@ -129,6 +133,7 @@ def test_an_attribute_whose_look_up_raises(shop):
         ("raise ValueError('no database')", "raised ValueError: no database"),
         ("import sys; sys.exit(3)", "raised SystemExit: 3"),
         ("return missing", "raised NameError: "),
+        ("raise GeneratorExit", "raised GeneratorExit: "),
     ],
 )
 def test_a_factory_that_raises(shop, text, message):

@@ -5,6 +5,8 @@ import os
 import pty
 import re
 import socket
+import termios
+from contextlib import suppress
 
 import pytest
 
@@ -21,6 +23,12 @@ class Output:
 
     def text(self):
         return os.read(self._ours, 65536).decode()
+
+    def all_text(self):
+        with suppress(BlockingIOError):
+            text = self.text()
+            return text + self.all_text()
+        return ""
 
     def close(self):
         os.close(self._ours)
@@ -248,12 +256,90 @@ def test_what_one_write_does_not_take_is_written_by_the_next(use):
     os.close(writer)
 
 
-def test_a_standard_error_that_never_was_is_not_written_to(monkeypatch, pipe, own_logs):
-    monkeypatch.setattr("sys.__stderr__", None)
-    logs.configure("info")
-    own_logs.info("lost")
-    os.write(pipe.descriptor, b"next")
-    assert pipe.text() == "next"
+def descriptors():
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.timeout(20)
+def test_a_full_pipe_holds_up_nobody_who_does_not_wait_and_later_lines_say_what_was_lost(pipe, own_logs):
+    logs.configure("info", waits=False)
+    size = fcntl.fcntl(pipe.descriptor, fcntl.F_GETPIPE_SZ)
+    before = descriptors()
+    written = size // 1000 + 10
+    for number in range(written):
+        own_logs.info("%d %s", number, "x" * 1000)
+    received = pipe.all_text()
+    own_logs.warning("room again")
+    _, notice, last = pipe.text().splitlines()
+    lost = written - received.count("x\n")
+    assert notice.endswith(
+        f" warning standard error was full: {lost} of the records before this line were lost"
+    )
+    assert last.endswith(" warning room again")
+    own_logs.info("as ever")
+    assert re.fullmatch(r".* info as ever\n", pipe.text())
+    assert os.get_blocking(pipe.descriptor), "it is not ours alone"
+    assert descriptors() == before
+
+
+@pytest.mark.timeout(20)
+def test_a_line_larger_than_all_room_is_cut_and_holds_up_nobody(pipe, own_logs):
+    logs.configure("info", waits=False)
+    own_logs.info("x" * 2 * fcntl.fcntl(pipe.descriptor, fcntl.F_GETPIPE_SZ))
+    pipe.all_text()
+    own_logs.info("here")
+    assert "full: 1 of the records" in pipe.text()
+
+
+@pytest.mark.timeout(20)
+def test_a_stopped_terminal_holds_up_nobody_who_does_not_wait(terminal, own_logs):
+    logs.configure("info", waits=False)
+    termios.tcflow(terminal.descriptor, termios.TCOOFF)  # what Ctrl-S does
+    for _ in range(2):
+        own_logs.info("lost")
+    termios.tcflow(terminal.descriptor, termios.TCOON)
+    own_logs.info("here")
+    shown = terminal.text()
+    assert "lost\r\n" not in shown.replace("were lost", "")
+    assert "full: 2 of the records before this line were lost" in shown
+    assert shown.endswith("here\r\n")
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("kind", ["pipe", "terminal"])
+def test_what_a_worker_fills_between_our_look_and_our_write_does_not_hold_us_up(request, kind):
+    output = request.getfixturevalue(kind)
+    with logs._own_opening() as own, suppress(BlockingIOError):
+        while True:
+            os.write(own, b"x" * 4096)
+    assert not logs.offer("x" * 1_000_000)  # a terminal makes some room by and by
+    assert os.get_blocking(output.descriptor), "it is not ours alone"
+
+
+@pytest.mark.parametrize(("path", "takes_it"), [("/dev/full", False), ("/dev/null", True)])
+def test_what_is_neither_pipe_nor_terminal_is_written_to_as_it_is(use, path, takes_it):
+    with open(path, "wb") as file:
+        use(file.fileno())
+        assert logs.offer("here\n") is takes_it
+
+
+def test_a_broken_or_closed_standard_error_takes_nothing_and_raises_nothing(use):
+    reader, writer = os.pipe()
+    use(writer)
+    os.close(reader)
+    assert logs.offer("lost") is False
+    os.close(writer)
+    assert logs.offer("lost") is False
+
+
+def test_a_socket_is_offered_no_more_than_it_takes(use):
+    ours, theirs = socket.socketpair()  # as the journal's
+    with ours, theirs:
+        use(theirs.fileno())
+        assert logs.offer("here")
+        assert ours.recv(10) == b"here"
+        assert not logs.offer("x" * 10_000_000)
+        assert theirs.getblocking()
 
 
 def test_what_the_application_makes_of_the_root_logger_stays(journal, own_logs):

@@ -54,3 +54,17 @@ def test_closing_gives_the_handlers_back():
 
 def test_no_descriptor_passes_through_an_exec(signals):
     assert not os.get_inheritable(signals.fileno())
+
+
+def test_what_is_ignored_may_stay_so():
+    before = signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    signals = Signals([signal.SIGUSR1, signal.SIGUSR2], keep_ignored=[signal.SIGUSR1, signal.SIGUSR2])
+    try:
+        for signum in (signal.SIGUSR1, signal.SIGUSR2):
+            os.kill(os.getpid(), signum)
+        assert signals.read() == {signal.SIGUSR2}
+        signals.close()
+        assert signal.getsignal(signal.SIGUSR1) is signal.SIG_IGN
+    finally:
+        signals.close()
+        signal.signal(signal.SIGUSR1, before)

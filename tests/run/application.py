@@ -24,6 +24,7 @@ def about(environ):
         "ppid": os.getppid(),
         "slot": os.environ["SDSERVE_SLOT"],
         "cwd": os.getcwd(),
+        "standard": [os.readlink(f"/proc/self/fd/{number}") for number in range(3)],
         "python": list(sys.version_info[:2]),
         "path": sys.path,
         "told": sorted(name for name in os.environ if name.startswith(("LISTEN_", "NOTIFY_", "WATCHDOG_"))),

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
+import re
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -13,8 +17,8 @@ import pytest
 
 from sdserve.errors import EXIT_BOOT, EXIT_CONFIG, EXIT_OS
 from sdserve.host.scoreboard import GENERATION, PID, READY, SLOT, STATE
-from tests.run.conftest import ask, read_scoreboard, wait_until_gone
-from tests.serving import TIMEOUT, descendants
+from tests.run.conftest import APPLICATION, ask, read_scoreboard, wait_until_gone
+from tests.serving import ROOT, TIMEOUT, descendants
 
 
 def below(server):
@@ -102,6 +106,38 @@ def test_a_request_in_flight_is_finished(serve, tmp_path, signum):
     assert len(answers) == 1
 
 
+def test_what_was_ignored_at_the_start_stays_so(serve):
+    wrapper = ["sh", "-c", 'trap "" INT; exec nohup "$@"', "sh"]  # INT as for a background job
+    with serve(wrapper=wrapper) as server:
+        status = Path(f"/proc/{server.process.pid}/status").read_text()
+        [ignored] = re.findall(r"SigIgn:\t(\w+)", status)
+        assert int(ignored, 16) & mask(signal.SIGINT, signal.SIGHUP) == mask(signal.SIGINT, signal.SIGHUP)
+        for signum in (signal.SIGINT, signal.SIGHUP):
+            server.process.send_signal(signum)
+        assert ask(server)["slot"] == "1"
+        assert server.stop() == 0
+
+
+def mask(*signums):
+    return sum(1 << (signum - 1) for signum in signums)
+
+
+def test_closed_standard_descriptors_are_nobodys_sockets(serve):
+    with serve(wrapper=["sh", "-c", 'exec "$@" 0<&- 1>&- 2>&-', "sh"]) as server:
+        assert ask(server)["standard"] == [os.devnull] * 3
+        assert server.stop() == 0
+
+
+def test_a_standard_error_that_nobody_reads_holds_up_nothing(serve):
+    reader, writer = os.pipe()
+    with open(reader, "rb"), open(writer, "wb") as full:
+        os.write(writer, bytes(fcntl.fcntl(writer, fcntl.F_GETPIPE_SZ)))
+        with serve(stderr=full) as server:
+            os.kill(ask(server)["pid"], signal.SIGKILL)
+            server.wait_for_status("slot 1 crashed")
+            assert server.stop() == 0
+
+
 def test_asked_twice_it_waits_for_nobody(serve, tmp_path):
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
@@ -140,6 +176,17 @@ def test_an_application_that_does_not_import_ends_it(run, tmp_path):
     assert "READY" not in [word for word, _ in server.notifications.messages]
 
 
+def test_a_signal_in_the_last_moment_does_not_change_the_exit_code(tmp_path):
+    program = f"""
+import atexit, os, signal, sys
+from sdserve.cli.main import main
+atexit.register(lambda: os.kill(os.getpid(), signal.SIGTERM))
+sys.exit(main(["run", "no_such_module:app", "--bind", "unix:{tmp_path}/web.sock"]))
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, timeout=TIMEOUT, check=False)
+    assert done.returncode == EXIT_BOOT
+
+
 def test_an_address_in_use_ends_it_at_once(run):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
@@ -157,6 +204,28 @@ def test_a_second_server_does_not_take_the_socket_of_the_first(serve, run):
             assert second.process.wait(TIMEOUT) == EXIT_OS
         assert ask(first)["slot"] == "1"
         assert first.stop() == 0
+
+
+def test_a_listener_without_an_address_says_what_to_do(run):
+    with run("x:y", "--set", "listen:web.backlog=5") as server:
+        assert server.process.wait(TIMEOUT) == EXIT_CONFIG
+        assert "[listen:web] has no address" in server.stderr()
+        assert (
+            "write address = HOST:PORT under [listen:web], or start it through its socket" in server.stderr()
+        )
+
+
+def test_more_listeners_than_a_zygote_can_be_given_end_it_at_once(run, tmp_path):
+    binds = [word for number in range(253) for word in ("--bind", f"unix:{tmp_path}/{number}")]
+    with run("x:y", *binds) as server:
+        assert server.process.wait(TIMEOUT) == EXIT_CONFIG
+        assert "there are 253 listening sockets, and a process can be given 252" in server.stderr()
+    assert not list(tmp_path.iterdir())
+    with run(APPLICATION, *binds[:-2]) as server:
+        server.wait_until_ready()
+        server.address = f"{tmp_path}/251"
+        assert ask(server)["slot"] == "1"
+        assert server.stop() == 0
 
 
 @pytest.mark.parametrize("option", ["directory", "venv"])

@@ -6,6 +6,7 @@ import socket
 
 import pytest
 
+from sdserve.host import logs
 from sdserve.host.listeners import ListenSocket
 from sdserve.supervisor import banner
 
@@ -32,12 +33,12 @@ def test_a_unix_socket_is_written_as_configured(tmp_path):
 
 def test_only_a_terminal_gets_it(house, monkeypatch, tmp_path):
     leader, terminal = pty.openpty()
-    with open(terminal, "w") as stderr:
-        monkeypatch.setattr("sys.stderr", stderr)
-        banner.show(house)
+    monkeypatch.setattr(logs, "STDERR", terminal)
+    banner.show(house)
     assert b"shop:app (asgi)" in os.read(leader, 10_000)
+    os.close(terminal)
     os.close(leader)
-    with open(tmp_path / "log", "w") as stderr:
-        monkeypatch.setattr("sys.stderr", stderr)
+    with open(tmp_path / "log", "w") as log:
+        monkeypatch.setattr(logs, "STDERR", log.fileno())
         banner.show(house)
     assert (tmp_path / "log").read_text() == ""

@@ -39,3 +39,12 @@ def test_workers_go_by_both_numbers(supervisor):
     assert supervisor.house.worker_of(1, 5) is supervisor.house.workers[5]
     assert supervisor.house.worker_of(2, 5) is None
     assert supervisor.house.worker_of(1, 6) is None
+
+
+def test_closing_leaves_a_number_alone_whose_owner_is_reaped(supervisor):
+    supervisor.wait_for(events.ZygoteReady)
+    zygote = supervisor.house.zygotes[1]
+    zygote.process.kill()
+    os.waitpid(zygote.pid, 0)
+    supervisor.house.close()  # would raise ProcessLookupError, or kill somebody else
+    assert supervisor.house.zygotes == {}

@@ -168,6 +168,19 @@ def test_an_exit_that_comes_before_its_announcement_is_kept(start):
     theirs.close()
 
 
+def test_an_exit_of_an_earlier_owner_of_the_number_is_not_the_workers(run):
+    supervisor = run()
+    [zygote] = supervisor.house.zygotes.values()
+    forked = supervisor.wait_for(events.WorkerForked)
+    supervisor.house.workers[1].pid = None
+    supervisor.house.early_exits[forked.pid] = 4
+    announced = observe._worker_forked(
+        supervisor.house, zygote, wire.Forked(generation=1, serial=1, pid=forked.pid)
+    )
+    assert list(announced) == [forked]
+    assert supervisor.house.early_exits == {}
+
+
 def test_the_paths_of_a_generation_are_logged(start, tmp_path, caplog):
     caplog.set_level(logging.INFO, "sdserve")
     supervisor = start()
@@ -224,6 +237,19 @@ def test_a_zygote_that_cannot_be_worked_with_is_killed(zygote, caplog, source, c
     assert supervisor.wait_for(events.ZygoteExited) == events.ZygoteExited(1, -signal.SIGKILL)
     assert complaint in caplog.text
     assert supervisor.house.zygotes == {}
+
+
+def test_a_zygote_whose_last_words_make_no_sense_is_not_killed_once_more(zygote, caplog):
+    # More than is read at once: the nonsense is read after its end.
+    supervisor = zygote(f"""
+        for _ in range({observe._MOST_AT_ONCE}):
+            socket.send(b'{{"kind": "Drain", "generation": 1}}')
+        socket.send(b"garbage")
+        sys.exit(5)
+    """)
+    os.waitid(os.P_PID, supervisor.house.zygotes[1].pid, os.WEXITED | os.WNOWAIT)
+    assert supervisor.wait_for(events.ZygoteExited) == events.ZygoteExited(1, 5)
+    assert "makes no sense" in caplog.text
 
 
 def test_what_a_zygote_may_not_say_is_ignored(zygote, caplog):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -156,6 +157,24 @@ def test_an_interpreter_that_cannot_be_started_is_a_failed_zygote(supervisor, mo
     [failed] = supervisor.order(effects.OpenGeneration(2))
     assert failed.generation == 2
     assert "its interpreter cannot be started" in failed.reason
+
+
+@pytest.fixture
+def no_descriptors():
+    """Leaves this process no descriptor to open."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_without_descriptors_the_reason_says_which_limit_to_raise(opened, no_descriptors):
+    [failed] = opened.order(effects.OpenGeneration(2))
+    assert failed == events.ZygoteNotStarted(
+        2, "its interpreter cannot be started: Too many open files; raise LimitNOFILE="
+    )
+    [failed] = opened.order(effects.Fork(generation=1, serial=1, slot=1))
+    assert failed.reason == "Too many open files; raise LimitNOFILE="
 
 
 def test_a_configuration_that_fits_no_message_is_a_failed_zygote(supervisor):

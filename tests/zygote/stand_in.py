@@ -45,7 +45,7 @@ def worker_main(context, configuration):
         case "raise":
             raise RuntimeError("nobody catches me")
         case "fail":
-            supervisor.send(wire.BootFailed(**identity, reason="no such module", traceback="Traceback"))
+            supervisor.send(wire.BootFailed(**identity, reason="no such module"))
             return EXIT_BOOT
         case "garbage":
             supervisor.socket.send(b"garbage")

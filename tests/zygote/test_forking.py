@@ -129,3 +129,35 @@ def test_the_death_of_the_supervisor_is_signalled():
         os.wait(), os.wait()
     """)
     assert lines == ["SIGTERM"]
+
+
+def test_without_a_free_descriptor_it_refuses_and_keeps_none():
+    lines = run("""
+        import resource
+        before = os.listdir("/proc/self/fd")
+        free = os.dup(0)
+        os.close(free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free + 3, free + 3))  # for one pipe of two
+        try:
+            fork_worker(parent=os.getpid(), announce=announced.append, work=lambda: 0)
+        except OSError as error:
+            print(error.strerror)
+        print(os.listdir("/proc/self/fd") == before)
+    """)
+    assert lines == ["Too many open files", "True"]
+
+
+@pytest.mark.parametrize(
+    ("work", "line"),
+    [("1 / 0", "error worker 3: the worker failed"), ("sys.exit('words')", "error worker 3: words")],
+)
+def test_why_a_worker_failed_is_logged_like_everything_else(work, line):
+    lines = run(f"""
+        from sdserve.host import logs
+        os.dup2(1, 2)
+        logs.configure("info", slot=3)
+        fork_worker(parent=os.getpid(), announce=announced.append, work=lambda: {work})
+        exit_code()
+    """)
+    assert lines[0].endswith(line)
+    assert all(line.startswith("    ") for line in lines[1:])

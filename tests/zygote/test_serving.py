@@ -166,6 +166,22 @@ def test_a_supervisor_that_goes_before_it_has_said_anything(zygote):
     assert zygote.close() == (0, "")
 
 
+def test_no_more_descriptors_is_an_answer_that_says_which_limit_to_raise(zygote):
+    # One is left, for the end of the worker's channel.
+    zygote.open(
+        """
+import os, resource
+free = os.dup(0)
+os.close(free)
+resource.setrlimit(resource.RLIMIT_NOFILE, (free + 1, free + 1))
+application = 1
+""",
+        preload=True,
+    )
+    reason = "fork: Too many open files; raise LimitNOFILE="
+    assert zygote.fork() == wire.ForkRefused(generation=3, serial=5, reason=reason)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="root makes the user that has no other process")
 @pytest.mark.parametrize("processes", [1, 2])
 def test_no_more_processes_is_an_answer(zygote, processes):

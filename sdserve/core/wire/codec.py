@@ -32,6 +32,7 @@ def encode(message: Message) -> bytes:
     said: dict[str, Any] = {field.name: getattr(message, field.name) for field in fields(message)}
     if isinstance(message, (OpenFailed, BootFailed)):
         said["reason"] = message.reason[:MAX_REASON]
+    if isinstance(message, OpenFailed):
         said["traceback"] = message.traceback[-MAX_TRACEBACK:]
     packet = json.dumps({"kind": type(message).__name__, **said}, separators=(",", ":")).encode("ascii")
     if len(packet) > MAX_PACKET:

@@ -106,12 +106,11 @@ class Ready:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootFailed:
-    """The worker cannot serve; it exits next."""
+    """The worker cannot serve; it has written the traceback, if there is one, and exits next."""
 
     generation: int = 0
     serial: int = 0
     reason: str = ""
-    traceback: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
