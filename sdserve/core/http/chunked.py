@@ -13,8 +13,7 @@ from sdserve.core.http.rules import check_body_size, check_field_name, check_hea
 from sdserve.errors import RemoteProtocolError
 
 _LONGEST_SIZE_LINE = 256
-"""Bytes of one chunk-size line with its extensions; a whole body may spend sixteen times that on those."""
-_MOST_EXTENSION_BYTES = 16 * _LONGEST_SIZE_LINE
+"""Bytes of one chunk-size line with its extensions."""
 
 _SIZE, _DATA, _DATA_END, _TRAILER, _END = range(5)
 
@@ -109,8 +108,9 @@ class ChunkedDecoder:
             raise RemoteProtocolError("a chunk size is not a hexadecimal number")
         position = match.end()
         self._extension_bytes += len(line) - position
-        if self._extension_bytes > _MOST_EXTENSION_BYTES:
-            raise RemoteProtocolError("too many bytes of chunk extensions")  # RFC 9112 section 7.1.1
+        if self._extension_bytes > self._options.max_chunk_extensions:
+            # RFC 9112 section 7.1.1
+            raise RemoteProtocolError("chunk extensions are larger than http.max_chunk_extensions")
         while position < len(line):
             extension = CHUNK_EXTENSION.match(line, position)
             if extension is None:
@@ -125,8 +125,10 @@ class ChunkedDecoder:
         """RFC 9112 section 7.1.2: field lines under the rules and the limits of the head."""
         self._trailers += 1
         self._trailer_bytes += len(line) + 2
-        if self._trailers > self._options.max_fields or self._trailer_bytes > self._options.max_head:
-            raise RemoteProtocolError("too many trailers", 431)
+        if self._trailers > self._options.max_fields:
+            raise RemoteProtocolError("more trailers than http.max_fields", 431)
+        if self._trailer_bytes > self._options.max_trailers:
+            raise RemoteProtocolError("the trailers are larger than http.max_trailers", 431)
         name, colon, _ = line.partition(b":")
         if not colon:
             raise RemoteProtocolError("a trailer line without a colon")

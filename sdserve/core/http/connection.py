@@ -26,7 +26,7 @@ from math import inf
 from sdserve.core.http.options import HttpOptions
 from sdserve.core.http.parser import make_parser
 from sdserve.core.http.request import CHUNKED, Field, Request
-from sdserve.core.http.response import Head, Standing, status_line
+from sdserve.core.http.response import Head, Standing, early_hints, status_line, trailer_section
 from sdserve.errors import LocalProtocolError, RemoteProtocolError
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -40,6 +40,8 @@ _LARGEST_DISCARD = 64 * 1024
 
 _FIRST_REQUEST = 1.0
 """Seconds that a new connection has for its first request once we drain."""
+
+_TOO_LONG = "the application sent more than its Content-Length; the rest was cut off"
 
 _UNKNOWN = -1
 """The length of a response that the application did not tell: chunks, or the end of the connection."""
@@ -109,6 +111,21 @@ class Connection:
         return self._remaining == 0
 
     @property
+    def idle(self) -> bool:
+        """True between two requests: closing the connection then loses nothing."""
+        return self._state == _IDLE and self.requests > 0
+
+    @property
+    def open_ended(self) -> bool:
+        """True while a response is sent that only the end of the connection ends: HTTP/1.0, no length."""
+        return not (self._chunks or self.response_complete)
+
+    @property
+    def bodiless(self) -> bool:
+        """True if the response is one to HEAD, a 204 or a 304: nothing of its body is sent."""
+        return self._head_only
+
+    @property
     def all_read(self) -> bool:
         """True if no byte of the client's is known to be unread: the connection may be closed at once."""
         return self._state == _CLOSED and self._clean and not self._input.data
@@ -127,7 +144,15 @@ class Connection:
             self._state = _HEAD
             self.deadline = now + self._options.head_timeout
         elif state in (_BODY, _DISCARD):
-            self.deadline = now + self._options.body_timeout
+            # Each byte earns what it takes at the least rate, and never more than `body_timeout` from now:
+            # neither silence nor a drip, also not after a burst, keeps a connection for longer than that.
+            options = self._options
+            rate = options.body_min_rate
+            latest = now + options.body_timeout
+            if rate and (earned := self.deadline + len(data) / rate) < latest:
+                self.deadline = earned
+            else:
+                self.deadline = latest
 
     def next_event(self, now: float) -> Request | bytes | None:
         """Return a Request, a piece of its body, b"" at the body's end, or None if there is nothing to do.
@@ -222,6 +247,18 @@ class Connection:
         # It needs none if its body is already here.
         return b"" if self._received or self._input.data else CONTINUE
 
+    def send_early_hints(self, fields: Iterable[Field]) -> bytes:
+        """Return a 103 (RFC 8297), b"" for a client of HTTP/1.0, which knows none (RFC 9110 section 15.2).
+
+        Raises:
+            LocalProtocolError: a field may not stand there, or the response has begun; nothing may be sent.
+        """
+        request = self.request
+        if request is None or self.response_started:
+            raise LocalProtocolError("the application sent early hints after the response")
+        hints = early_hints(fields)
+        return hints if request.minor else b""
+
     def send_response(
         self, status: bytes, fields: Iterable[Field], body: bytes, more: bool, standing: Standing, now: float
     ) -> bytes:
@@ -296,7 +333,7 @@ class Connection:
             data = body
             if len(body) > self._remaining:
                 data = body[: self._remaining]
-                self.complaint = "the application sent more than its Content-Length; the rest was cut off"
+                self.complaint = _TOO_LONG
             self._remaining -= len(data)
             if self._remaining and not more:
                 self.must_close = True
@@ -304,6 +341,37 @@ class Connection:
         if not more:
             self._complete(now)
         return data
+
+    def send_trailers(self, fields: Iterable[Field], now: float) -> bytes:
+        """Return the end of the response, with trailers where it is chunked (RFC 9112 section 7.1.2).
+
+        Raises:
+            LocalProtocolError: a field may not stand there; nothing of it may be sent.
+        """
+        section = trailer_section(fields)
+        if self._head_only or not self._chunks or self._remaining != _UNKNOWN:
+            return self.send_data(b"", False, now)
+        self._complete(now)
+        return b"0\r\n%b\r\n" % section
+
+    def plain_room(self, count: int) -> int:
+        """Return how many of the body's next `count` bytes may go out as they are, without `send_data`.
+
+        -1 if they have to go through it, because they are sent in chunks. Tell what was sent to `plain_sent`;
+        `send_data` ends the response.
+        """
+        if self._head_only:
+            return 0
+        if self._remaining == _UNKNOWN:
+            return -1 if self._chunks else count
+        if count > self._remaining:
+            self.complaint = _TOO_LONG
+        return min(count, self._remaining)
+
+    def plain_sent(self, count: int) -> None:
+        """So many bytes of the body went out without `send_data`."""
+        if self._remaining != _UNKNOWN:
+            self._remaining -= count
 
     def _complete(self, now: float) -> None:
         self.response_complete = True

@@ -91,4 +91,5 @@ def _next_event(connection: h11.Connection) -> object:
     try:
         return connection.next_event()
     except h11.RemoteProtocolError as error:
-        raise RemoteProtocolError(f"h11: {error}", error.error_status_hint) from None
+        # It goes to the log; what h11 quotes of the request is escaped, but may be long.
+        raise RemoteProtocolError(f"h11: {error!s:.200}", error.error_status_hint) from None

@@ -44,6 +44,56 @@ def _learn(name: bytes) -> tuple[bytes, int]:
     return entry
 
 
+_NOT_IN_TRAILERS = frozenset(
+    b"age authorization cache-control connection content-encoding content-length content-range content-type "
+    b"date expect expires host keep-alive location max-forwards pragma proxy-authenticate "
+    b"proxy-authorization range retry-after set-cookie te trailer transfer-encoding upgrade vary warning "
+    b"www-authenticate".split()
+)
+"""Framing, routing, control data, authentication, what is needed before the body: RFC 9110 section 6.5.1."""
+
+_EARLY_HINTS = b"HTTP/1.1 103 Early Hints"
+
+
+def early_hints(fields: Iterable[Field]) -> bytes:
+    """Return a whole interim response: RFC 8297.
+
+    Raises:
+        LocalProtocolError: a field would break the head, or belongs to a connection or a body.
+    """
+    lines = [_EARLY_HINTS]
+    for name, value in fields:
+        prefix, kind = _NAMES.get(name) or _learn(name)
+        if kind in (CONTENT_LENGTH_FIELD, CONNECTION, DROPPED):
+            raise LocalProtocolError(f"the application sent {name!r} in an interim response")
+        lines.append(prefix + value)
+    return _checked(lines) + b"\r\n\r\n"
+
+
+def trailer_section(fields: Iterable[Field]) -> bytes:
+    """Return trailer fields, each with its line end: RFC 9112 section 7.1.2.
+
+    Raises:
+        LocalProtocolError: a field would break the message, or may not be a trailer (RFC 9110 section 6.5.1).
+    """
+    lines = []
+    for name, value in fields:
+        prefix, _ = _NAMES.get(name) or _learn(name)
+        if name.lower() in _NOT_IN_TRAILERS:
+            raise LocalProtocolError(f"the application sent {name!r}, which cannot be a trailer")
+        lines.append(prefix + value)
+    return _checked(lines) + b"\r\n" if lines else b""
+
+
+def _checked(lines: list[bytes]) -> bytes:
+    """Join lines, none of which may hold the beginning of another."""
+    block = b"\r\n".join(lines)
+    # All that may be found is the CRLF between the lines.
+    if len(block) - len(block.translate(None, CONTROLS)) != 2 * len(lines) - 2:
+        raise LocalProtocolError("the application sent a control character in a header or in the status")
+    return block
+
+
 def status_line(status: int) -> bytes:
     """Return the status line without its CRLF, with the standard reason phrase or none.
 
@@ -116,8 +166,4 @@ class Head:
 
     def encode(self, standing: Standing) -> bytes:
         """Return the head with the empty line that ends it."""
-        block = b"\r\n".join(self.lines)
-        # All that may be found is the CRLF between the lines.
-        if len(block) - len(block.translate(None, CONTROLS)) != 2 * len(self.lines) - 2:
-            raise LocalProtocolError("the application sent a control character in a header or in the status")
-        return block + standing[self.own] + b"\r\n\r\n"
+        return _checked(self.lines) + standing[self.own] + b"\r\n\r\n"

@@ -162,8 +162,8 @@ def apply_fields(  # noqa: C901 - one flat branch a field is the plainest form, 
             codings = (codings or []) + value.lower().split(b",")
         elif name == b"expect":
             _apply_expect(request, value)
-        else:
-            request.upgrade = value
+        elif request.minor:  # RFC 9110 section 7.8: not in HTTP/1.0
+            request.upgrade = request.upgrade + b", " + value if request.upgrade else value
     if hosts != 1 and (hosts or request.minor):
         raise RemoteProtocolError("Host is missing or given twice")  # RFC 9112 section 3.2
     if codings is not None:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.core.http.dialogue import CHUNKED, EXPECTING, REQUEST, Dialogue, post
 
-TIMES = {"head_timeout": 10.0, "body_timeout": 20.0, "keepalive_timeout": 40.0}
+TIMES = {"head_timeout": 10.0, "body_timeout": 20.0, "body_min_rate": 0, "keepalive_timeout": 40.0}
 
 
 @pytest.fixture
@@ -101,6 +101,59 @@ def test_a_body_that_does_not_come_after_the_response_has_begun(dialogue):
     dialogue.start(body=b"x", more=True)
     assert dialogue.wait(20.0)
     assert dialogue.connection.timed_out() == 0
+
+
+@pytest.mark.parametrize("head", [post(1000), CHUNKED + b"3e8\r\n"])
+def test_a_body_may_come_as_slowly_as_the_least_rate(head):
+    dialogue = Dialogue(body_timeout=20.0, body_min_rate=2)
+    dialogue.receive(head)
+    for _ in range(100):
+        assert not dialogue.wait(5.0)
+        dialogue.receive(bytes(10))
+
+
+@pytest.mark.parametrize("answered", [False, True])
+@pytest.mark.parametrize("head", [post(1000), CHUNKED + b"3e8\r\n"])
+def test_a_body_that_drips_is_late_by_the_time_of_a_body_and_no_more(head, answered):
+    dialogue = Dialogue(body_timeout=20.0, body_min_rate=2)
+    dialogue.receive(head)
+    if answered:
+        dialogue.answer()
+    for _ in range(9):
+        dialogue.receive(bytes(1))
+        assert not dialogue.wait(2.0)
+    # 18 seconds have passed; the bytes after the first have earned half a second each.
+    assert not dialogue.wait(5.75)
+    assert dialogue.wait(0.25)
+
+
+def test_a_burst_does_not_pay_for_a_drip():
+    dialogue = Dialogue(body_timeout=20.0, body_min_rate=2)
+    dialogue.receive(post(10**6))
+    dialogue.receive(bytes(10**5))
+    for _ in range(9):
+        assert not dialogue.wait(2.0)
+        dialogue.receive(bytes(1))
+    assert not dialogue.wait(6.25)
+    assert dialogue.wait(0.25)
+
+
+def test_the_time_in_which_we_do_not_read_does_not_count_for_the_rate():
+    dialogue = Dialogue(body_timeout=20.0, body_min_rate=2)
+    dialogue.receive(post(1000) + b"x")
+    dialogue.wait(1000.0)
+    dialogue.connection.restart_deadline(dialogue.now)
+    assert not dialogue.wait(19.75)
+    assert dialogue.wait(0.25)
+
+
+def test_the_time_until_100_does_not_count_for_the_rate():
+    dialogue = Dialogue(body_timeout=20.0, body_min_rate=2)
+    dialogue.receive(EXPECTING)
+    dialogue.wait(1000.0)
+    dialogue.receive(b"a")
+    assert not dialogue.wait(19.75)
+    assert dialogue.wait(0.25)
 
 
 def test_an_unread_body_has_the_time_of_a_body(dialogue):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sdserve.core.http.response import Head, make_standing, status_line
+from sdserve.core.http.response import Head, early_hints, make_standing, status_line, trailer_section
 from sdserve.errors import LocalProtocolError
 
 DATE = "Mon, 23 Nov 2026 00:00:00 GMT"
@@ -103,3 +103,63 @@ def test_status_lines(status, line):
 def test_what_is_no_final_status_is_refused(status):
     with pytest.raises(LocalProtocolError, match="not a final status"):
         status_line(status)
+
+
+# Interim responses and trailers
+
+
+def test_early_hints_are_a_head_of_their_own():
+    assert early_hints([(b"Link", b"</a>; rel=preload"), (b"x", b"y")]) == (
+        b"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\nx: y\r\n\r\n"
+    )
+    assert early_hints([]) == b"HTTP/1.1 103 Early Hints\r\n\r\n"
+
+
+def test_trailers_are_lines_without_an_end_of_their_own():
+    assert trailer_section([(b"Digest", b"a"), (b"x", b"y")]) == b"Digest: a\r\nx: y\r\n"
+    assert trailer_section([]) == b""
+
+
+@pytest.mark.parametrize("name", [b"Content-Length", b"transfer-encoding", b"Connection", b"Keep-Alive"])
+def test_a_field_of_a_connection_or_a_body_is_in_no_interim_response(name):
+    with pytest.raises(LocalProtocolError, match="interim"):
+        early_hints([(b"link", b"x"), (name, b"1")])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"Content-Length",
+        b"transfer-encoding",
+        b"Connection",
+        b"Trailer",
+        b"HOST",
+        b"cache-control",
+        b"Set-Cookie",
+        b"Content-Type",
+        b"content-encoding",
+        b"WWW-Authenticate",
+        b"location",
+    ],
+)
+def test_what_is_needed_before_the_body_is_no_trailer(name):
+    """RFC 9110 section 6.5.1."""
+    with pytest.raises(LocalProtocolError, match="trailer"):
+        trailer_section([(b"digest", b"x"), (name, b"1")])
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        (b"x", b"y\r\nset-cookie: evil"),
+        (b"x", b"y\n"),
+        (b"x", b"\0"),
+        (b"x y", b"z"),
+        (b"", b"z"),
+        (b"x:", b""),
+    ],
+)
+@pytest.mark.parametrize("make", [early_hints, trailer_section])
+def test_nothing_starts_a_line_of_its_own_there_either(make, field):
+    with pytest.raises(LocalProtocolError):
+        make([(b"a", b"b"), field])
