@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 EXAMPLE := hello
 ADDRESS := 127.0.0.1:8000
+SECONDS := 60
+SEED :=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -28,8 +30,8 @@ lint: $(VENV)/.has-test ## Style, types, layers
 	$(BIN)/lint-imports
 
 .PHONY: check
-check: lint core ## Everything that is fast: lint and all tests but those that boot a system
-	$(BIN)/python -m pytest --ignore=tests/core -m "not system"
+check: lint core ## Everything that is fast: lint and all tests but those that boot a system or are slow
+	$(BIN)/python -m pytest --ignore=tests/core -m "not system and not slow"
 
 .PHONY: test
 test: lint core ## Everything: lint, all tests, coverage of the core
@@ -40,6 +42,10 @@ test: lint core ## Everything: lint, all tests, coverage of the core
 core: $(VENV)/.has-test ## The tests of sdserve/core, which have to reach every branch of it
 	$(BIN)/python -m coverage run -m pytest tests/core
 	$(BIN)/python -m coverage report
+
+.PHONY: fuzz
+fuzz: $(VENV)/.has-test ## Fuzz parsers and servers (SECONDS=60; SEED= repeats a run)
+	$(BIN)/python -m tests.fuzz $(SECONDS) $(SEED)
 
 .PHONY: bench
 bench: $(VENV)/.has-test $(VENV)/.has-bench ## Measure sdserve beside other servers

@@ -27,24 +27,31 @@ class Acceptor:
         loop: asyncio.AbstractEventLoop,
         listener: socket.socket,
         adopt: Callable[[socket.socket], None],
+        reclaim: Callable[[], None],
     ) -> None:
-        """Borrow `listener`, which is non-blocking; `adopt` takes over the connected sockets."""
+        """Borrow `listener`, which is non-blocking.
+
+        `adopt` takes over the connected sockets; `reclaim` gives back descriptors, if it can, when there are
+        no more.
+        """
         self._loop = loop
         self._listener = listener
         self._adopt = adopt
+        self._reclaim = reclaim
         self._tcp = listener.family in (socket.AF_INET, socket.AF_INET6)
         self._paused: asyncio.TimerHandle | None = None
         self._said = float("-inf")
 
     def start(self) -> None:
-        """Begin to accept."""
+        """Begin to accept, or go on."""
         self._paused = None
         self._loop.add_reader(self._listener.fileno(), self._accept)
 
     def stop(self) -> None:
-        """Accept no more."""
+        """Accept no more, until `start`."""
         if self._paused is not None:
             self._paused.cancel()
+            self._paused = None
         self._loop.remove_reader(self._listener.fileno())
 
     def _accept(self) -> None:
@@ -67,8 +74,11 @@ class Acceptor:
         """Wait a little instead of spinning, and say so once a minute."""
         self._loop.remove_reader(self._listener.fileno())
         self._paused = self._loop.call_later(_PAUSE, self.start)
+        too_many = error.errno in _TOO_MANY_OPEN
+        if too_many:
+            self._reclaim()
         now = self._loop.time()
         if now - self._said >= _SAY_EVERY:
             self._said = now
-            hint = "; raise LimitNOFILE=" if error.errno in _TOO_MANY_OPEN else ""
+            hint = "; raise LimitNOFILE=, idle ones are closed" if too_many else ""
             log.error("cannot accept connections for now: %s%s", error.strerror, hint)

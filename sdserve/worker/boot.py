@@ -13,7 +13,7 @@ from typing import Any
 
 from sdserve.config.model import Configuration
 from sdserve.core.gateway.interface import ASGI, detect_interface
-from sdserve.core.wire.messages import BootFailed, Draining, Ready
+from sdserve.core.wire.messages import BootFailed, Draining, Ready, RecycleAsked
 from sdserve.errors import EXIT_BOOT, EXIT_OK, BootError
 from sdserve.host import logs
 from sdserve.host.importer import import_application
@@ -96,6 +96,13 @@ async def _serve(
         channel.send(Draining(**identity))
         server.drain()
 
+    def asked_by_itself(reason: str) -> None:
+        channel.send(RecycleAsked(**identity, reason=reason))
+        asked_by_signal()
+
+    server.when_retiring = asked_by_itself
+    if isinstance(gateway, WsgiGateway):
+        gateway.retire = server.retire
     await gateway.start()
     loop.add_signal_handler(signal.SIGTERM, asked_by_signal)
     server.start([listener for _, listener in context.listeners])
@@ -109,8 +116,8 @@ async def _serve(
 
 def _make_gateway(application: Any, configuration: Configuration, loop: asyncio.AbstractEventLoop) -> Gateway:
     if detect_interface(application, configuration.app.interface) == ASGI:
-        return AsgiGateway(application, loop)
-    return WsgiGateway(application, loop, configuration.workers.threads, configuration.http.body_memory)
+        return AsgiGateway(application, loop, configuration.workers.request_timeout)
+    return WsgiGateway(application, loop, configuration.workers, configuration.http.body_memory)
 
 
 def _report_failure(context: WorkerContext, channel: Channel, error: BootError) -> None:

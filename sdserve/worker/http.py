@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
-from math import inf
+from math import ceil, inf
 from typing import TYPE_CHECKING, cast
 
 from sdserve.core.http.connection import Connection
@@ -19,6 +19,8 @@ from sdserve.errors import RemoteProtocolError
 from sdserve.host.scoreboard import ERRORS, IN_FLIGHT
 from sdserve.worker.clock import TICK
 from sdserve.worker.exchange import Exchange
+from sdserve.worker.file_body import Done, FileBody
+from sdserve.worker.sockets import reset_when_closed, unacknowledged
 
 if TYPE_CHECKING:
     from sdserve.worker.server import Server
@@ -28,8 +30,7 @@ log = logging.getLogger("sdserve.http")
 _LINGER = 2.0
 """Seconds that a connection is read on after its last answer, so that a reset does not overtake it."""
 _LINGER_BYTES = 256 * 1024
-_TURN = 16
-"""Pipelined requests answered in one go before other connections have their turn."""
+_GONE = "the connection is gone"
 
 Peer = tuple[str, int] | None
 
@@ -41,6 +42,7 @@ class HttpProtocol(asyncio.Protocol):
         "_advancing",
         "_clock",
         "_close_deadline",
+        "_file",
         "_lingering",
         "_read_paused",
         "_server",
@@ -52,6 +54,7 @@ class HttpProtocol(asyncio.Protocol):
         "environ",
         "exchange",
         "local",
+        "loop",
         "transport",
         "write_paused",
     )
@@ -59,6 +62,7 @@ class HttpProtocol(asyncio.Protocol):
     def __init__(self, server: Server, client: Peer, local: tuple[str, int | None]) -> None:
         self._server = server
         self._clock = server.clock
+        self.loop = server.loop
         self.client = client
         self.local = local
         self.connection = Connection(server.http, server.clock.now)
@@ -70,18 +74,21 @@ class HttpProtocol(asyncio.Protocol):
         self.transport: asyncio.Transport
         self.write_paused = False
         """True while the client does not read what we write; whoever produces an answer then waits."""
+        self._file: FileBody | None = None
         self._read_paused = False
         self._advancing = False
         self._lingering = -1
         self._close_deadline = inf
         self._write_deadline = inf
-        self._written = 0
+        self._written: float = 0
+        """What the client had yet to take when its time began."""
 
     # From the loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports have the interface without the class.
         self.transport = cast(asyncio.Transport, transport)
+        self.transport.set_write_buffer_limits(self._server.http.max_output)
         self._server.opened(self)
 
     def data_received(self, data: bytes) -> None:
@@ -99,19 +106,22 @@ class HttpProtocol(asyncio.Protocol):
         self.connection.receive_eof()
         exchange = self.exchange
         if exchange is None or not self.connection.answering:
+            self._mark_incomplete()
             return False
         exchange.client_left()
         return True
 
     def pause_writing(self) -> None:
         self.write_paused = True
-        self._written = self.transport.get_write_buffer_size()
+        self._written = self._pending()
         self._write_deadline = self._clock.now + self._server.http.write_timeout
 
     def resume_writing(self) -> None:
         self.write_paused = False
-        self._write_deadline = inf
         self.connection.restart_deadline(self._clock.now)
+        if self._file is not None:
+            return  # it goes on by itself, and the client's time with it
+        self._write_deadline = inf
         if self.exchange is not None:
             self.exchange.writable()
         else:
@@ -120,8 +130,10 @@ class HttpProtocol(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         del error  # that it is gone is all that matters
         self.connection.abandon()
-        self._abandon_exchange()
-        self._server.closed(self)
+        try:
+            self._abandon_exchange()
+        finally:
+            self._server.closed(self)
 
     # Requests
 
@@ -132,7 +144,7 @@ class HttpProtocol(asyncio.Protocol):
         self._advancing = True
         connection = self.connection
         now = self._clock.now
-        turns = _TURN
+        turns = self._server.http.max_pipelined
         try:
             # No further request for a client that does not read its answers.
             while (self.exchange is not None or not self.write_paused) and (
@@ -189,7 +201,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def _refuse(self, error: RemoteProtocolError) -> None:
         """Answer a broken request, if nothing has been answered yet, and be done with the connection."""
-        log.info("refused a request from %s with %d: %s", self.client or "a unix socket", error.status, error)
+        self._server.refusals.refused(self.client, self.local, error)
         self._send_error(error.status)
 
     def _send_error(self, status: int) -> None:
@@ -208,9 +220,24 @@ class HttpProtocol(asyncio.Protocol):
             self._server.in_flight -= 1
             if self.access is not None:
                 self.access.response_ended(self.client)
-            exchange.disconnected()
+            try:
+                exchange.disconnected()
+            finally:
+                file, self._file = self._file, None
+                if file is not None:
+                    file.end(ConnectionAbortedError(_GONE))
 
     # For exchanges
+
+    def send_early_hints(self, fields: Iterable[Field]) -> None:
+        """Send a 103 (RFC 8297) ahead of the response; nothing to a client of HTTP/1.0.
+
+        Raises:
+            LocalProtocolError: a field may not stand there, or the response has begun; nothing was sent.
+        """
+        data = self.connection.send_early_hints(fields)
+        if data:
+            self.transport.write(data)
 
     def send_response(self, status: bytes, fields: Iterable[Field], body: bytes, more: bool) -> None:
         """Send a response's head and the first part of its body; without `more` the exchange is over.
@@ -221,7 +248,7 @@ class HttpProtocol(asyncio.Protocol):
         clock = self._clock
         data = self.connection.send_response(status, fields, body, more, clock.standing, clock.now)
         if self.access is not None:
-            self.access.response_began(status, len(body))
+            self.access.response_began(status, 0 if self.connection.bodiless else len(body))
         self.transport.write(data)
         if not more:
             self._exchange_ended()
@@ -229,12 +256,65 @@ class HttpProtocol(asyncio.Protocol):
     def send_data(self, body: bytes, more: bool) -> None:
         """Send the next part of the body; without `more` the exchange is over."""
         data = self.connection.send_data(body, more, self._clock.now)
-        if self.access is not None:
+        if self.access is not None and not self.connection.bodiless:
             self.access.sent += len(body)
         if data:
             self.transport.write(data)
         if not more:
             self._exchange_ended()
+
+    def send_file(self, file: int, offset: int, count: int, more: bool, done: Done) -> None:
+        """Send the next `count` bytes of the body from a file; without `more` the exchange is then over.
+
+        Until `done` is called nothing else may be sent, and `file`, the descriptor of a regular file, is
+        borrowed. `done` gets None once the kernel, or at the end the transport, has all bytes; an OSError if
+        the file could not be read or is too short, in which case the connection is cut, or if the client has
+        gone. It is never called before this returns.
+        """
+        body = FileBody(self, file, offset, count, more, done)
+        if self.exchange is None:
+            self.loop.call_soon(body.end, ConnectionAbortedError(_GONE))
+            return
+        self._file = body
+        self._written = self._pending()
+        self._write_deadline = self._clock.now + self._server.http.write_timeout
+        # What was written before is on its way then: the loops collect it until the end of their turn.
+        self.loop.call_soon(body.send)
+
+    def plain_sent(self, count: int) -> None:
+        """So many bytes of the file went to the socket past the transport."""
+        self.connection.plain_sent(count)
+        if self.access is not None:
+            self.access.sent += count
+
+    def file_sent(self) -> None:
+        """All bytes of the file are on their way."""
+        file, self._file = self._file, None
+        assert file is not None
+        if not self.write_paused:
+            self._write_deadline = inf
+        if not file.more:
+            self.send_data(b"", more=False)
+        file.end(None)
+
+    def file_failed(self, error: OSError) -> None:
+        """The client must see that the answer is not complete."""
+        log.error("a file cannot be sent to its end: %s", error)
+        file, self._file = self._file, None
+        assert file is not None
+        self.fail()
+        file.end(error)
+
+    def send_trailers(self, fields: Iterable[Field]) -> None:
+        """End the response with trailer fields; they are dropped if it is not sent in chunks.
+
+        Raises:
+            LocalProtocolError: a field may not stand there; the response has not ended.
+        """
+        data = self.connection.send_trailers(fields, self._clock.now)
+        if data:
+            self.transport.write(data)
+        self._exchange_ended()
 
     def send_continue(self) -> None:
         """Ask for the body, if the client waits to be asked."""
@@ -242,18 +322,22 @@ class HttpProtocol(asyncio.Protocol):
         if data:
             self.transport.write(data)
 
-    def fail(self, status: int = 500) -> None:
-        """The application failed: answer so, or cut the connection if an answer has begun."""
+    def fail(self, status: int = 500, retry_after: float | None = None) -> None:
+        """The application failed: answer so, or cut the connection if an answer has begun.
+
+        `retry_after` is in seconds, and sent in whole ones (RFC 9110 section 10.2.3).
+        """
         self._server.row.words[ERRORS] += 1
         if self.connection.response_started:
             # Not a clean end: the client must see that the answer is not complete.
             self._abandon_exchange()
-            self.transport.abort()
+            self._cut()
             return
         line = status_line(status)
-        self.send_response(
-            line, [(b"content-type", b"text/plain; charset=utf-8")], line[9:] + b"\n", more=False
-        )
+        fields = [(b"content-type", b"text/plain; charset=utf-8")]
+        if retry_after is not None:
+            fields.append((b"retry-after", b"%d" % ceil(retry_after)))
+        self.send_response(line, fields, line[9:] + b"\n", more=False)
 
     def pause_reading(self) -> None:
         """Read no more until `resume_reading`: what was sent waits in the kernel."""
@@ -290,9 +374,8 @@ class HttpProtocol(asyncio.Protocol):
         transport = self.transport
         if transport.is_closing():
             return
-        left = transport.get_write_buffer_size()
-        self._written = left + 1
-        self._close_deadline = self._clock.now + (self._server.http.write_timeout if left else _LINGER)
+        self._written = inf
+        self._close_deadline = self._clock.now + _LINGER
         if not linger:
             transport.close()
             return
@@ -311,12 +394,27 @@ class HttpProtocol(asyncio.Protocol):
     def abort(self) -> None:
         """Give up: whatever is in flight is lost."""
         self._abandon_exchange()
+        self._cut()
+
+    def close_idle(self) -> None:
+        """Close a connection on which nothing is in flight."""
+        self.connection.abandon()
+        self._close(linger=False)
+
+    def _cut(self) -> None:
+        """End the connection at once."""
+        self._mark_incomplete()
         self.transport.abort()
+
+    def _mark_incomplete(self) -> None:
+        """Where the end of the connection is that of the answer, a reset says that this is not the whole."""
+        if self.connection.open_ended:
+            reset_when_closed(self.transport)
 
     def tick(self, now: float) -> None:
         """Look at the deadlines. They were set by a clock up to a tick old, so they get that much more."""
         late = now - TICK
-        if self.write_paused:
+        if self.write_paused or self._file is not None:
             if self._write_deadline <= late:
                 self._write_deadline = self._extended(now)
         elif self._close_deadline <= late:
@@ -330,13 +428,23 @@ class HttpProtocol(asyncio.Protocol):
             self._send_error(status)
         else:
             self._abandon_exchange()
+            self._mark_incomplete()
             self._close(linger=False)
 
     def _extended(self, now: float) -> float:
-        """Return a new deadline for a client that has taken bytes since the last one; give up any other."""
-        left = self.transport.get_write_buffer_size()
-        if 0 < left < self._written:
+        """Return a new deadline for a client that has taken enough since the last one; give up any other."""
+        http = self._server.http
+        left = self._pending()
+        taken = self._written - left
+        # More than before is what the application has added meanwhile.
+        if left and (taken < 0 or taken >= max(1.0, http.body_min_rate * http.write_timeout)):
             self._written = left
-            return now + self._server.http.write_timeout
+            return now + http.write_timeout
         self.abort()
         return inf
+
+    def _pending(self) -> int:
+        """Bytes that the client has yet to take."""
+        transport = self.transport
+        left = self._file.left if self._file is not None else 0
+        return left + transport.get_write_buffer_size() + unacknowledged(transport)

@@ -10,6 +10,10 @@ from sdserve.errors import BootError, LocalProtocolError
 
 log = logging.getLogger("sdserve.lifespan")
 
+_STARTUP = ("lifespan.startup.complete", "lifespan.startup.failed")
+_SHUTDOWN = ("lifespan.shutdown.complete", "lifespan.shutdown.failed")
+_ANSWERS = _STARTUP + _SHUTDOWN
+
 _LAST_WORD = 1.0
 """Seconds that the application's task has to end after it has said its last word."""
 
@@ -25,6 +29,7 @@ class Lifespan:
         self._task: asyncio.Task[None] | None = None
         self._asked = False
         self._strange = False
+        self._expected = _STARTUP
         self._state: dict[str, Any] = {}
 
     async def start(self) -> dict[str, Any] | None:
@@ -80,10 +85,13 @@ class Lifespan:
         return await self._orders.get()
 
     async def _send(self, message: dict[str, Any]) -> None:
-        if not message["type"].startswith("lifespan."):
+        kind = message.get("type") if isinstance(message, dict) else None
+        if kind not in _ANSWERS:
             # It takes every scope for a request, so it does not know this protocol.
-            self._strange = True
-            raise LocalProtocolError(f"a message that a lifespan does not have: {message['type']!r}")
+            self._strange = isinstance(kind, str) and not kind.startswith("lifespan.")
+            raise LocalProtocolError(f"the application sent what no lifespan has: {message!r:.60}")
+        if kind not in self._expected:
+            raise LocalProtocolError(f"the application sent {kind} where it was not due")
         if not self._answer.done():
             self._answer.set_result(message)
 
@@ -93,6 +101,7 @@ class Lifespan:
         if task is None:
             return
         self._answer = self._loop.create_future()
+        self._expected = _SHUTDOWN
         self._orders.put_nowait({"type": "lifespan.shutdown"})
         both: tuple[asyncio.Future[Any], ...] = (task, self._answer)
         await asyncio.wait(both, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)

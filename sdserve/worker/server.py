@@ -10,6 +10,8 @@ import asyncio
 import logging
 import socket
 import time
+from collections.abc import Callable
+from heapq import nsmallest
 
 from sdserve.core.gateway.options import WorkerOptions
 from sdserve.core.http.options import HttpOptions
@@ -20,11 +22,16 @@ from sdserve.worker.access import AccessLog
 from sdserve.worker.clock import TICK, Clock
 from sdserve.worker.exchange import Gateway
 from sdserve.worker.http import HttpProtocol
+from sdserve.worker.refusals import Refusals
 
 log = logging.getLogger("sdserve.worker")
 
 _LAST_WORD = 1.0
 """Seconds that the application's shutdown gets even if the time to drain is used up."""
+
+_RECLAIMED = 16
+"""Idle connections that are closed at once when descriptors have run out."""
+_SAY_EVERY = 60.0
 
 
 class Server:
@@ -46,6 +53,7 @@ class Server:
         self.row = row
         self.access = access
         self.clock = Clock(http.server_header)
+        self.refusals = Refusals()
         self._drain_timeout = workers.drain_timeout
         self.in_flight = 0
         self.requests = 0
@@ -54,12 +62,20 @@ class Server:
         self._protocols: set[HttpProtocol] = set()
         self._adoptions: set[asyncio.Task[None]] = set()
         self._acceptors: list[Acceptor] = []
+        self._connections = 0
+        """Those that are being adopted as well."""
+        self._most_connections = http.max_connections
+        self._full = False
+        self._said_full = float("-inf")
+        self.when_retiring: Callable[[str], None] | None = None
+        """Called once with the reason, if this worker should be replaced."""
+        self._retiring = False
         self._drained = loop.create_future()
         self._drain_deadline: float | None = None
 
     def start(self, listeners: list[socket.socket]) -> None:
         """Begin to accept from `listeners`, which stay their owner's."""
-        self._acceptors = [Acceptor(self.loop, listener, self.adopt) for listener in listeners]
+        self._acceptors = [Acceptor(self.loop, listener, self.adopt, self._reclaim) for listener in listeners]
         for acceptor in self._acceptors:
             acceptor.start()
         self.row.words[scoreboard.STATE] = scoreboard.READY
@@ -72,6 +88,9 @@ class Server:
         task = self.loop.create_task(self._connect(connected))
         self._adoptions.add(task)
         task.add_done_callback(self._adoptions.discard)
+        self._connections += 1
+        if self._most_connections:
+            self._check_full()
 
     async def _connect(self, connected: socket.socket) -> None:
         try:
@@ -79,6 +98,7 @@ class Server:
             await self.loop.connect_accepted_socket(lambda: HttpProtocol(self, client, local), connected)
         except OSError as error:
             connected.close()
+            self._disconnected()
             log.debug("a connection was gone before it was served: %s", error)
 
     def opened(self, protocol: HttpProtocol) -> None:
@@ -94,7 +114,34 @@ class Server:
         """A connection is gone."""
         self._protocols.discard(protocol)
         self.row.words[scoreboard.CONNECTIONS] -= 1
+        self._disconnected()
         self._check_drained()
+
+    def _disconnected(self) -> None:
+        self._connections -= 1
+        if self._full:
+            self._check_full()
+
+    def _check_full(self) -> None:
+        """Accept no more than `http.max_connections`: other workers may, and the backlog holds the rest."""
+        full = self._connections >= self._most_connections
+        if full == self._full or self._drain_deadline is not None:
+            return
+        self._full = full
+        for acceptor in self._acceptors:
+            if full:
+                acceptor.stop()
+            else:
+                acceptor.start()
+        if full and self.clock.now - self._said_full >= _SAY_EVERY:
+            self._said_full = self.clock.now
+            log.warning("this worker has http.max_connections = %d: more wait", self._most_connections)
+
+    def _reclaim(self) -> None:
+        """Close what has been idle for longest, as RFC 9112 section 9.5 allows, to serve others instead."""
+        idle = [protocol for protocol in self._protocols if protocol.connection.idle]
+        for protocol in nsmallest(_RECLAIMED, idle, key=lambda protocol: protocol.connection.deadline):
+            protocol.close_idle()
 
     def _tick(self) -> None:
         if not self._drained.done():
@@ -105,6 +152,7 @@ class Server:
         words[scoreboard.HEARTBEAT_NS] = time.monotonic_ns()
         words[scoreboard.REQUESTS] = self.requests
         words[scoreboard.IN_FLIGHT] = self.in_flight
+        self.refusals.tick()
         now = self.clock.now
         for protocol in list(self._protocols):
             protocol.tick(now)
@@ -127,6 +175,15 @@ class Server:
         for protocol in list(self._protocols):
             protocol.drain()
         self._check_drained()
+
+    def retire(self, reason: str) -> None:
+        """Ask for a successor, once: something is wrong with this worker that only its end can heal."""
+        if self._retiring or self._drain_deadline is not None:
+            return
+        self._retiring = True
+        log.warning("this worker asks to be replaced: %s", reason)
+        if self.when_retiring is not None:
+            self.when_retiring(reason)
 
     def _check_drained(self) -> None:
         if (

@@ -43,6 +43,8 @@ threads = 8
 loop = asyncio
 boot_timeout = 2m
 drain_timeout = 1h
+request_timeout = 1m
+max_queue_time = 10s
 
 [http]
 parser = h11
@@ -50,10 +52,16 @@ max_request_line = 4K
 max_field = 5K
 max_fields = 50
 max_head = 32K
+max_trailers = 1K
+max_chunk_extensions = 2K
 max_body = 1G
 body_memory = 0
+max_output = 128K
+max_pipelined = 8
+max_connections = 1000
 head_timeout = 1s
 body_timeout = 2s
+body_min_rate = 0
 keepalive_timeout = 3s
 write_timeout = 500ms
 server_header = ""
@@ -79,17 +87,25 @@ AS_CONFIGURED = Configuration(
         Listener(name="admin", addresses=("unix:/run/shop.sock",), mode=0o600),
     ),
     fleet=FleetOptions(count=4, boot_timeout=120, drain_timeout=3600),
-    workers=WorkerOptions(threads=8, loop="asyncio", drain_timeout=3600),
+    workers=WorkerOptions(
+        threads=8, loop="asyncio", drain_timeout=3600, request_timeout=60.0, max_queue_time=10.0
+    ),
     http=HttpOptions(
         parser="h11",
         max_request_line=4096,
         max_field=5120,
         max_fields=50,
         max_head=32768,
+        max_trailers=1024,
+        max_chunk_extensions=2048,
         max_body=1 << 30,
         body_memory=0,
+        max_output=128 * 1024,
+        max_pipelined=8,
+        max_connections=1000,
         head_timeout=1,
         body_timeout=2,
+        body_min_rate=0,
         keepalive_timeout=3,
         write_timeout=0.5,
         server_header="",

@@ -5,6 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import time
+
+STUCK = 600.0
+"""Seconds; somebody has to end it."""
 
 
 def wsgi(environ, start_response):
@@ -46,3 +50,39 @@ def neither(*arguments):
 
 
 text = "this is no application"
+
+
+def stuck(environ, start_response):
+    """Does not get on, in the way the path names."""
+    kind = environ["PATH_INFO"]
+    if kind == "/sleep":
+        time.sleep(STUCK)
+    elif kind == "/catch":
+        try:
+            time.sleep(STUCK)
+        except BaseException:
+            start_response("200 OK", [])
+            return [b"caught"]
+    elif kind == "/change":
+        try:
+            time.sleep(STUCK)
+        except BaseException as error:
+            raise ValueError("something else") from error
+    start_response("200 OK", [])
+    return StuckParts(kind)
+
+
+class StuckParts:
+    def __init__(self, kind):
+        self._kind = kind
+
+    def __iter__(self):
+        yield b"first"
+        if self._kind == "/part":
+            time.sleep(STUCK)
+
+    def close(self):
+        if self._kind == "/close":
+            time.sleep(STUCK)
+        elif self._kind == "/part":
+            print("closed by sdserve", file=sys.stderr)

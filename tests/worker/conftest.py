@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from tests.worker import serving
+from tests.worker import forking, serving
 
 
 @pytest.fixture(params=["uvloop", "asyncio"])
@@ -19,6 +19,8 @@ def serve(loop_kind, monkeypatch):
     """Start a worker for an application; it is drained at the end of the test."""
     monkeypatch.setattr("sdserve.worker.server.TICK", serving.TICK)
     monkeypatch.setattr("sdserve.worker.http.TICK", serving.TICK)
+    monkeypatch.setattr("sdserve.worker.asgi.TICK", serving.TICK)
+    monkeypatch.setattr("sdserve.worker.wsgi.TICK", serving.TICK)
     level = logging.getLogger("sdserve").level
     workers = []
 
@@ -38,3 +40,17 @@ def serve(loop_kind, monkeypatch):
 def threads(request):
     """Both ways of calling a WSGI application."""
     return request.param
+
+
+@pytest.fixture
+def fork():
+    """Start a worker process for an application of `tests.worker.applications`."""
+    processes = []
+
+    def start(application, **options):
+        processes.append(forking.WorkerProcess(f"tests.worker.applications:{application}", **options))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.discard()

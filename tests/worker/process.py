@@ -2,7 +2,7 @@
 
     python -m tests.worker.process CHANNEL LISTENER JSON
 
-The arguments are two inherited descriptors and {"application", "loop", "files", "preload"}.
+The arguments are two inherited descriptors and {"application", "workers", "files", "preload"}.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def main() -> int:
         app=AppOptions(application=options["application"]),
         listen=(),
         fleet=FleetOptions(),
-        workers=WorkerOptions(loop=options["loop"]),
+        workers=WorkerOptions(**options["workers"]),
         http=HttpOptions(),
         log=LogOptions(),
     )

@@ -155,8 +155,11 @@ class Worker:
         interface: str = AUTO,
         threads: int = 1,
         drain_timeout: float = 5.0,
+        request_timeout: float = 0.0,
+        max_queue_time: float = 0.0,
         access: bool = False,
         unix: str = "",
+        ipv6: bool = False,
         send_buffer: int = 0,
         **http: Any,
     ) -> None:
@@ -164,12 +167,19 @@ class Worker:
         self.row = ScoreboardRow(memoryview(bytearray(WORDS * 8)).cast("Q"))
         self.loop = new_event_loop(loop_kind)
         self.server: Server
+        self.retiring: list[str] = []
+        """Why it asked to be replaced."""
         self._application = application
         self._interface = detect_interface(application, interface)
         self._http = HttpOptions(**http)
-        self._options = WorkerOptions(threads=threads, drain_timeout=drain_timeout)
+        self._options = WorkerOptions(
+            threads=threads,
+            drain_timeout=drain_timeout,
+            request_timeout=request_timeout,
+            max_queue_time=max_queue_time,
+        )
         self._access = access
-        self._listener = _listen(unix, send_buffer)
+        self._listener = _listen(unix, ipv6, send_buffer)
         self.address = self._listener.getsockname()
         self._clients: list[Client] = []
         self._unhandled: list[dict[str, Any]] = []
@@ -200,9 +210,9 @@ class Worker:
 
     async def _serve(self) -> None:
         if self._interface == ASGI:
-            gateway: Any = AsgiGateway(self._application, self.loop)
+            gateway: Any = AsgiGateway(self._application, self.loop, self._options.request_timeout)
         else:
-            gateway = WsgiGateway(self._application, self.loop, self._options.threads, self._http.body_memory)
+            gateway = WsgiGateway(self._application, self.loop, self._options, self._http.body_memory)
         self.server = Server(
             loop=self.loop,
             gateway=gateway,
@@ -211,6 +221,9 @@ class Worker:
             row=self.row,
             access=AccessLog() if self._access else None,
         )
+        self.server.when_retiring = self.retiring.append
+        if isinstance(gateway, WsgiGateway):
+            gateway.retire = self.server.retire
         await gateway.start()
         self.server.start([self._listener])
         self._started.set()
@@ -218,7 +231,7 @@ class Worker:
 
     def connect(self, receive_buffer: int = 0) -> Client:
         """A new connection; with a small `receive_buffer` its client can be seen not to read."""
-        client = socket.socket(socket.AF_UNIX if isinstance(self.address, str) else socket.AF_INET)
+        client = socket.socket(self._listener.family)
         if receive_buffer:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         client.settimeout(TIMEOUT)
@@ -278,11 +291,12 @@ class Worker:
             raise self._failure
 
 
-def _listen(unix: str, send_buffer: int) -> socket.socket:
-    listener = socket.socket(socket.AF_UNIX if unix else socket.AF_INET)
+def _listen(unix: str, ipv6: bool, send_buffer: int) -> socket.socket:
+    family = socket.AF_UNIX if unix else socket.AF_INET6 if ipv6 else socket.AF_INET
+    listener = socket.socket(family)
     if send_buffer:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)  # accepted ones inherit it
-    listener.bind(unix or ("127.0.0.1", 0))
+    listener.bind(unix or ("::1" if ipv6 else "127.0.0.1", 0))
     listener.listen(64)
     listener.setblocking(False)
     return listener

@@ -18,7 +18,7 @@ def accept_one(loop_kind, family, address):
             listener.setblocking(False)
             client.connect(listener.getsockname())
             accepted = loop.create_future()
-            acceptor = Acceptor(loop, listener, accepted.set_result)
+            acceptor = Acceptor(loop, listener, accepted.set_result, lambda: None)
             acceptor.start()
             connected = await asyncio.wait_for(accepted, 10)
             acceptor.stop()

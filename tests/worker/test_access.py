@@ -27,7 +27,8 @@ def lines(worker):
     ("request_bytes", "line"),
     [
         (REQUEST, '"GET / HTTP/1.1" 200 5'),
-        (b"HEAD /missing?a=b HTTP/1.0\r\n\r\n", '"HEAD /missing?a=b HTTP/1.0" 404 5'),
+        (b"HEAD /missing?a=b HTTP/1.0\r\n\r\n", '"HEAD /missing?a=b HTTP/1.0" 404 0'),
+        (b"HEAD /parts HTTP/1.1\r\nHost: a\r\n\r\n", '"HEAD /parts HTTP/1.1" 200 0'),
         (b"GET /parts HTTP/1.1\r\nHost: a\r\n\r\n", '"GET /parts HTTP/1.1" 200 11'),
         (b"GET /a%20b HTTP/1.1\r\nHost: a\r\n\r\n", '"GET /a%20b HTTP/1.1" 200 5'),
         (b'GET /"\\x HTTP/1.1\r\nHost: a\r\n\r\n', '"GET /\\x22\\x5cx HTTP/1.1" 200 5'),

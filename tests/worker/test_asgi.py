@@ -52,6 +52,50 @@ def test_the_scope_over_a_unix_socket(serve, tmp_path):
     assert told.next() == (None, (path, None))
 
 
+def test_the_scope_over_ipv6(serve):
+    told = Told()
+
+    @http_only
+    async def application(scope, receive, send):
+        told((scope["client"], scope["server"]))
+        await hello(scope, receive, send)
+
+    worker = serve(application, ipv6=True)
+    client = worker.connect()
+    client.request()
+    assert told.next() == (client.socket.getsockname()[:2], worker.address[:2])
+
+
+@pytest.mark.parametrize(
+    ("line", "path", "raw_path", "query", "host"),
+    [
+        (b"GET /a%20b?c=%20 HTTP/1.1", "/a b", b"/a%20b", b"c=%20", b"a"),
+        (b"GET http://b/c?d HTTP/1.1", "/c", b"/c", b"d", b"b"),
+        (b"GET http://b HTTP/1.1", "/", b"/", b"", b"b"),
+        (b"OPTIONS * HTTP/1.1", "*", b"*", b"", b"a"),
+    ],
+)
+def test_the_scope_of_each_form_of_a_target(serve, line, path, raw_path, query, host):
+    told = Told()
+
+    @http_only
+    async def application(scope, receive, send):
+        told((scope["path"], scope["raw_path"], scope["query_string"], scope["headers"]))
+        await hello(scope, receive, send)
+
+    fields = b"Host: a\r\nX-Tag: 1\r\nx-other: 2\r\nX-TAG: 3"
+    serve(application).request(line + b"\r\n" + fields + b"\r\n\r\n")
+    *target, headers = told.next()
+    assert target == [path, raw_path, query]
+    assert dict(headers)[b"host"] == host
+    # Lower case, with duplicates, in order.
+    assert [field for field in headers if field[0] != b"host"] == [
+        (b"x-tag", b"1"),
+        (b"x-other", b"2"),
+        (b"x-tag", b"3"),
+    ]
+
+
 def receiving(told):
     """An application that tells each message of the request, and answers when it is complete."""
 
@@ -140,83 +184,6 @@ def test_receive_after_the_response_gives_a_disconnect(serve):
     told = Told()
     assert serve(application).request().body == b"hello"
     assert told.next() == ["http.disconnect"] * 2
-
-
-# The client leaves
-
-
-def test_a_client_that_leaves_while_it_is_waited_for(serve):
-    @http_only
-    async def application(scope, receive, send):
-        told((await receive())["type"])
-        told((await receive())["type"])
-
-    told = Told()
-    client = serve(application).connect()
-    client.send(REQUEST)
-    assert told.next() == "http.request"
-    client.close()
-    assert told.next() == "http.disconnect"
-
-
-def test_a_client_that_leaves_in_the_middle_of_its_body(serve):
-    @http_only
-    async def application(scope, receive, send):
-        told((await receive())["body"])
-        told((await receive())["type"])
-
-    told = Told()
-    client = serve(application).connect()
-    client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\none")
-    assert told.next() == b"one"
-    client.close()
-    assert told.next() == "http.disconnect"
-
-
-def test_a_client_that_sends_no_more_still_gets_its_answer(serve):
-    @http_only
-    async def application(scope, receive, send):
-        told(await receive())
-        told(await receive())
-        await hello(scope, receive, send)
-
-    told = Told()
-    client = serve(application).connect()
-    client.send(REQUEST)
-    client.end()
-    assert told.next() == piece(b"", False)
-    assert told.next() == {"type": "http.disconnect"}
-    response = client.response()
-    assert (response.body, response.fields["connection"]) == (b"hello", "close")
-    assert client.is_over()
-
-
-def test_send_raises_oserror_once_the_client_is_gone(serve):
-    @http_only
-    async def application(scope, receive, send):
-        async def send_for_ever():
-            while True:
-                await send(body(b"x" * 65536, more=True))
-
-        await send(START)
-        with pytest.raises(OSError, match="disconnected"):
-            await send_for_ever()
-        told("raised")
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        for message in (body(b"x", more=True), body(), START):
-            with pytest.raises(OSError, match="disconnected"):
-                await send(message)
-        told("raised")
-
-    told = Told()
-    worker = serve(application)
-    client = worker.connect()
-    client.send(REQUEST)
-    client.head()
-    client.close()
-    assert [told.next(), told.next()] == ["raised", "raised"]
-    assert worker.errors() == []
 
 
 # Time and order

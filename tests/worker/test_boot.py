@@ -2,87 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
 import signal
-import socket
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-from sdserve.core.wire.codec import MAX_PACKET, decode, encode
 from sdserve.core.wire.messages import BootFailed, Drain, Draining, Forked, Ready
 from sdserve.errors import EXIT_BOOT, EXIT_OK
-from tests.worker.serving import REQUEST, TIMEOUT, Client
+from tests.worker.serving import REQUEST
 
-ROOT = Path(__file__).parents[2]
 IDENTITY = {"generation": 3, "serial": 14}
-
-
-class WorkerProcess:
-    """The process, the supervisor's end of its channel, and the address it answers at."""
-
-    def __init__(self, application, *, loop="uvloop", files=0, preload=False):
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.settimeout(TIMEOUT)
-        self.channel = ours
-        self._clients = []
-        with theirs, socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            listener.listen(64)
-            listener.setblocking(False)
-            self.address = listener.getsockname()
-            options = {"application": application, "loop": loop, "files": files, "preload": preload}
-            descriptors = (theirs.fileno(), listener.fileno())
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.worker.process", *map(str, descriptors), json.dumps(options)],
-                cwd=ROOT,
-                env={**os.environ, "PYTHONWARNINGS": "error"},
-                pass_fds=descriptors,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-
-    def told(self):
-        """The next message on the channel."""
-        return decode(self.channel.recv(MAX_PACKET))
-
-    def tell(self, message):
-        self.channel.send(encode(message))
-
-    def connect(self):
-        client = socket.create_connection(self.address, TIMEOUT)
-        self._clients.append(Client(client))
-        return self._clients[-1]
-
-    def end(self):
-        """Its exit status and what it wrote to standard error."""
-        _, errors = self.process.communicate(timeout=TIMEOUT)
-        return self.process.returncode, errors
-
-    def discard(self):
-        for client in self._clients:
-            client.close()
-        self.channel.close()
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.communicate()
-
-
-@pytest.fixture
-def fork():
-    processes = []
-
-    def start(application, **options):
-        processes.append(WorkerProcess(f"tests.worker.applications:{application}", **options))
-        return processes[-1]
-
-    yield start
-    for process in processes:
-        process.discard()
 
 
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])

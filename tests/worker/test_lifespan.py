@@ -175,6 +175,19 @@ async def answers_something_else(scope, receive, send):
     await send({"type": "lifespan.shutdown.complete"})
 
 
+async def sends_what_nobody_knows(scope, receive, send):
+    await receive()
+    await send({"type": "lifespan.startup.complet"})
+
+
+async def sends_no_message(scope, receive, send):
+    await receive()
+    await send(None)
+
+
+MISTAKEN = "the application's start-up raised LocalProtocolError: the application sent "
+
+
 @pytest.mark.parametrize(
     ("lifespan", "message"),
     [
@@ -197,7 +210,18 @@ async def answers_something_else(scope, receive, send):
         ),
         (returns_without_an_answer, "the application's start-up ended without an answer"),
         (is_cancelled_in_its_start_up, "the application's start-up ended without an answer"),
-        (answers_something_else, "the application's start-up failed: no reason given"),
+        (
+            answers_something_else,
+            MISTAKEN + "lifespan.shutdown.complete where it was not due",
+        ),
+        (
+            sends_what_nobody_knows,
+            MISTAKEN + "what no lifespan has: {'type': 'lifespan.startup.complet'}",
+        ),
+        (
+            sends_no_message,
+            MISTAKEN + "what no lifespan has: None",
+        ),
     ],
 )
 def test_a_start_up_that_fails(serve, lifespan, message):
@@ -205,6 +229,15 @@ def test_a_start_up_that_fails(serve, lifespan, message):
         serve(Application(lifespan))
     assert str(caught.value) == message
     assert (caught.value.__cause__ is not None) is ("raised" in message)
+
+
+async def repeats_itself(scope, receive, send):
+    await receive()
+    await send({"type": "lifespan.startup.complete"})
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await send({"type": "lifespan.shutdown.complete"})
+    await send({"type": "lifespan.shutdown.complete"})
 
 
 async def raises_while_serving(scope, receive, send):
@@ -236,6 +269,7 @@ async def raises_at_shutdown(scope, receive, send):
     ("lifespan", "errors"),
     [
         (well, []),
+        (repeats_itself, []),
         (returns_while_serving, []),
         (raises_while_serving, ["the application's shutdown raised"]),
         (fails_to_shut_down, ["the application's shutdown failed: the disk is full"]),

@@ -48,7 +48,7 @@ def test_close_that_raises_is_logged_and_no_more(serve, threads):
     client = worker.connect()
     for _ in range(6):
         assert client.request().body == b"a"
-    assert worker.errors() == ["close() of the application's iterable raised"] * 6
+    assert worker.errors() == ["GET /: close() of the application's iterable raised"] * 6
 
 
 def test_close_is_called_when_the_client_leaves(serve, threads):

@@ -29,3 +29,7 @@ class WorkerOptions:
     """`uvloop` or `asyncio`."""
     drain_timeout: float = 30.0
     """How long requests in flight may take to finish once a worker drains."""
+    request_timeout: float = 0.0
+    """How long a request may make no progress in the application; 0: for ever."""
+    max_queue_time: float = 60.0
+    """How long a request may wait for a thread of the pool; 0: for ever."""

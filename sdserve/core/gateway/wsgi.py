@@ -80,15 +80,59 @@ def status_line(status: str) -> bytes:
     return line
 
 
+_HOP_BY_HOP = frozenset(
+    {
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+"""The server's own business: RFC 9110 section 7.6.1, and PEP 3333, "Other HTTP Features"."""
+_FIELD_NAMES: dict[str, bytes] = {}
+"""Name as the application wrote it -> as bytes; one dictionary per process, never more than ..."""
+_MOST_FIELD_NAMES = 1024
+
+
+def _field_name(name: str, value: str) -> bytes:
+    lower = name.lower()
+    if lower == "connection":
+        # Frameworks send these two, whatever the rule says. Not remembered, so each value is looked at.
+        if value.strip().lower() not in ("close", "keep-alive"):
+            raise LocalProtocolError(f"the application sent a Connection that is the server's: {value!r:.80}")
+        return name.encode("latin-1")
+    if lower in _HOP_BY_HOP:
+        raise LocalProtocolError(f"the application sent {name}, which belongs to the connection, not to it")
+    encoded = name.encode("latin-1")
+    if len(_FIELD_NAMES) < _MOST_FIELD_NAMES and len(name) <= _LONGEST_NAME:
+        _FIELD_NAMES[name] = encoded
+    return encoded
+
+
 def encode_fields(headers: Iterable[tuple[str, str]]) -> list[Field]:
     """Return the application's headers as bytes.
 
     Raises:
-        LocalProtocolError: not pairs of native strings in latin-1.
+        LocalProtocolError: not pairs of native strings in latin-1, or a hop-by-hop field.
     """
+    names = _FIELD_NAMES
     try:
-        return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        return [
+            (names.get(name) or _field_name(name, value), value.encode("latin-1")) for name, value in headers
+        ]
     except (AttributeError, TypeError, ValueError) as error:
         raise LocalProtocolError(
             f"the application sent headers that are not latin-1 strings: {error}"
         ) from error
+
+
+def promised_length(fields: Iterable[Field]) -> int | None:
+    """Return the Content-Length among the application's fields, None if there is none."""
+    for name, value in fields:
+        if name.lower() == b"content-length" and value.isdigit():
+            return int(value)
+    return None

@@ -25,6 +25,45 @@ async def digest(pieces):
     return {"size": size, "sha256": checksum.hexdigest()}
 
 
+class Marks:
+    """Tells the test through a FIFO of its own how far an answer has come."""
+
+    def __init__(self, path):
+        self._path = path
+
+    def _leave(self, mark):
+        with open(self._path, "wb", buffering=0) as fifo:
+            fifo.write(mark)
+
+    def begun(self):
+        self._leave(b"b")
+
+    def left(self):
+        self._leave(b"l")
+
+
+async def wait_to_be_cancelled(path):
+    """Work that takes for ever, and notices when it is cancelled."""
+    marks = Marks(path)
+    marks.begun()
+    try:
+        await asyncio.sleep(MEETING_TIMEOUT)
+    finally:
+        marks.left()
+
+
+async def tick_until_left(path):
+    """Pieces for ever; notices when nobody wants one any more."""
+    marks = Marks(path)
+    marks.begun()
+    try:
+        while True:
+            yield FIRST.encode()
+            await asyncio.sleep(0.01)
+    finally:
+        marks.left()
+
+
 async def two_pieces(gate):
     yield FIRST.encode()
     await asyncio.to_thread(pass_gate, gate)

@@ -89,6 +89,10 @@ async def error_midway(request):
     return StreamingHttpResponse(async_site.piece_and_error(), content_type="text/plain")
 
 
+async def leave(request):
+    await async_site.wait_to_be_cancelled(request.GET["marks"])
+
+
 urlpatterns = [
     path("hello", hello),
     path("greet/<name>", greet),
@@ -105,6 +109,7 @@ urlpatterns = [
     path("meet", meet),
     path("error", error),
     path("error-midway", error_midway),
+    path("leave", leave),
 ]
 
 application = get_asgi_application()

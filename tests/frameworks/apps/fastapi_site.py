@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sys
 from urllib.parse import parse_qs
@@ -103,6 +104,15 @@ async def error():
 @app.get("/error-midway")
 async def error_midway():
     return StreamingResponse(async_site.piece_and_error(), media_type="text/plain")
+
+
+@app.get("/leave")
+async def leave(request: Request, marks: str):
+    told = async_site.Marks(marks)
+    told.begun()
+    while not await request.is_disconnected():
+        await asyncio.sleep(0.01)
+    told.left()
 
 
 @app.get("/state")

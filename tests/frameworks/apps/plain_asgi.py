@@ -36,6 +36,10 @@ class Request:
     async def body(self):
         return b"".join([piece async for piece in self.pieces()])
 
+    async def disconnect(self):
+        message = await self._receive()
+        assert message == {"type": "http.disconnect"}
+
     async def start(self, status, *fields):
         await self._send({"type": "http.response.start", "status": status, "headers": list(fields)})
 
@@ -187,6 +191,14 @@ async def change_state(request):
     await request.json({"found": found})
 
 
+async def leave(request):
+    marks = async_site.Marks(request.arguments()["marks"][0])
+    await request.body()
+    marks.begun()
+    await request.disconnect()
+    marks.left()
+
+
 VIEWS = {
     "/hello": hello,
     "/inspect": inspect,
@@ -202,6 +214,7 @@ VIEWS = {
     "/meet": meet,
     "/error": error,
     "/error-midway": error_midway,
+    "/leave": leave,
     "/state": state,
     "/change-state": change_state,
 }

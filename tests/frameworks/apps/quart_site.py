@@ -113,6 +113,11 @@ async def error_midway():
     return Response(async_site.piece_and_error(), mimetype="text/plain")
 
 
+@app.get("/leave")
+async def leave():
+    await async_site.wait_to_be_cancelled(request.args["marks"])
+
+
 @app.get("/state")
 async def state():
     return {"opened": app.config["OPENED"]}

@@ -5,8 +5,10 @@ import sys
 from urllib.parse import parse_qs
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from tests.frameworks.apps import async_site, site
 
@@ -85,6 +87,22 @@ async def error_midway(request):
     return StreamingResponse(async_site.piece_and_error(), media_type="text/plain")
 
 
+async def leave(request):
+    return StreamingResponse(
+        async_site.tick_until_left(request.query_params["marks"]), media_type="text/plain"
+    )
+
+
+async def hinted(request):
+    await request.send_early_hints("</style.css>; rel=preload; as=style")
+    return PlainTextResponse(site.GREETING)
+
+
+async def pass_on(request, call_next):
+    """Middleware that does nothing, at which disconnects, files and hints have to get past."""
+    return await call_next(request)
+
+
 async def state(request):
     return JSONResponse({"opened": request.state.opened})
 
@@ -113,6 +131,13 @@ app = Starlette(
         Route("/error", error),
         Route("/error-midway", error_midway),
         Route("/state", state),
+        Mount(
+            "/behind",
+            routes=[Route("/leave", leave), Route("/file", file), Route("/hinted", hinted)],
+            middleware=[Middleware(BaseHTTPMiddleware, dispatch=pass_on)],
+        ),
+        Route("/leave", leave),
+        Route("/hinted", hinted),
     ],
     lifespan=lifespan,
 )
