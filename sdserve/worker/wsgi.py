@@ -172,7 +172,8 @@ class WsgiGateway:
 
     def _overdue(self) -> None:
         """The watchdog has found a call; from its thread."""
-        self.loop.call_soon_threadsafe(self._ask_for_successor)
+        # Not at once: requests have come in while the loop stood still, and idle connections will be closed.
+        self.loop.call_soon_threadsafe(self.loop.call_later, TICK, self._ask_for_successor)
 
     def _ask_for_successor(self) -> None:
         if self.retire is not None:

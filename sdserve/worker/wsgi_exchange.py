@@ -146,8 +146,7 @@ class WsgiExchange:
             count = min(count, promised)
         elif self._status[9:12] not in (b"204", b"304"):
             self._fields.append((b"content-length", b"%d" % count))
-        if not self._sent_head:
-            self._send(b"", more=True)
+        self._send(b"", more=True)
         self._protocol.send_file(part.descriptor.fileno(), part.offset, count, False, done)
 
     def _head_is_out(self) -> bool:

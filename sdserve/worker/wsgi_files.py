@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import os
-import stat
 import tempfile
 from collections.abc import Iterator
 from typing import Any
@@ -78,20 +77,18 @@ def real_part(wrapper: FileWrapper) -> FilePart | None:
     file = _underlying(wrapper.filelike)
     if file is None:
         return None
-    if not isinstance(file, io.FileIO):
-        file.flush()
     offset = file.tell() if file.seekable() else -1
     descriptor = Fd(os.dup(file.fileno()))
     try:
-        status = os.fstat(descriptor.fileno())
+        size = os.fstat(descriptor.fileno()).st_size
     except BaseException:
         descriptor.close()
         raise
-    # Files of the kernel's (/proc) say that they are empty, and are not.
-    if offset < 0 or not stat.S_ISREG(status.st_mode) or not status.st_size:
+    # Devices, and files of the kernel's (/proc), say that they are empty, and are not.
+    if offset < 0 or not size:
         descriptor.close()
         return None
-    return FilePart(descriptor, offset, max(status.st_size - offset, 0))
+    return FilePart(descriptor, offset, max(size - offset, 0))
 
 
 def _underlying(filelike: Any) -> io.FileIO | io.BufferedReader | io.BufferedRandom | None:

@@ -73,10 +73,8 @@ class PooledExchange(WsgiExchange):
         is_sent_by_loop = False
         try:
             self._result = result = self._gateway.application(self._environ(), self.start_response)
-            if type(result) is FileWrapper and (part := real_part(result)) is not None:
-                self._check_started()
-                is_sent_by_loop = self._post_file(part)
-            else:
+            is_sent_by_loop = type(result) is FileWrapper and self._posts_file(result)
+            if not is_sent_by_loop:
                 self._produce(result)
         except _ClientGoneError:
             pass
@@ -142,8 +140,12 @@ class PooledExchange(WsgiExchange):
         self.progress = self.progress + 1 if more else _COMPLETE
         self._gateway.loop.call_soon_threadsafe(self._deliver, body, more)
 
-    def _post_file(self, part: FilePart) -> bool:
-        """Let the loop send it, so that no thread waits for a client that reads slowly."""
+    def _posts_file(self, wrapper: FileWrapper) -> bool:
+        """Let the loop send a real file, if it is one: no thread waits for a client that reads slowly."""
+        self._check_started()
+        part = real_part(wrapper)
+        if part is None:
+            return False
         try:
             if self._gone:
                 raise _ClientGoneError

@@ -56,6 +56,7 @@ def stuck(environ, start_response):
     """Does not get on, in the way the path names."""
     kind = environ["PATH_INFO"]
     if kind == "/sleep":
+        print("asleep")
         time.sleep(STUCK)
     elif kind == "/catch":
         try:
@@ -69,6 +70,8 @@ def stuck(environ, start_response):
         except BaseException as error:
             raise ValueError("something else") from error
     start_response("200 OK", [])
+    if kind == "/pid":
+        return [str(os.getpid()).encode()]
     return StuckParts(kind)
 
 

@@ -16,6 +16,7 @@ import logging
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -258,6 +259,13 @@ class Worker:
         """Return when the server has read what clients have sent: its loop has turned twice since."""
         for _ in range(2):
             self.call(lambda: None)
+
+    def wait_for(self, condition: Callable[[], Any]) -> Any:
+        """What `condition`, called on the server's thread, returns once that is true."""
+        deadline = time.monotonic() + TIMEOUT
+        while not (met := self.call(condition)):
+            assert time.monotonic() < deadline, "it did not come to that"
+        return met
 
     def drain(self) -> None:
         self.call(self.server.drain)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import weakref
 
 from sdserve.worker.threads import ThreadPool
 from tests.worker.serving import TIMEOUT
@@ -56,4 +57,50 @@ def test_a_call_that_fails_does_not_end_its_thread(caplog):
     pool.submit(done.set)
     assert done.wait(TIMEOUT)
     assert "failed in sdserve itself" in caplog.text
+    pool.stop()
+
+
+def test_a_thread_that_is_left_behind_is_replaced_and_ends_with_its_call():
+    pool = ThreadPool(1)
+    go_on = threading.Event()
+    threads = queue.SimpleQueue()
+
+    def hang():
+        threads.put(threading.current_thread())
+        go_on.wait(TIMEOUT)
+
+    def other():
+        threads.put(threading.current_thread())
+
+    pool.submit(hang)
+    hanging = threads.get(timeout=TIMEOUT)
+    pool.submit(other)
+    assert pool.leave_behind(hang) == hanging.ident
+    successor = threads.get(timeout=TIMEOUT)
+    assert successor is not hanging
+    assert pool.leave_behind(hang) is None
+    pool.submit(other)
+    assert threads.get(timeout=TIMEOUT) is successor
+    go_on.set()
+    hanging.join(TIMEOUT)
+    assert not hanging.is_alive()
+    pool.stop()
+    successor.join(TIMEOUT)
+    assert not successor.is_alive()
+
+
+def test_a_pool_keeps_nothing_of_a_call_that_has_returned():
+    pool = ThreadPool(1)
+    released = threading.Event()
+
+    class Call:
+        def __call__(self):
+            pass
+
+    call = Call()
+    reference = weakref.ref(call, lambda _: released.set())
+    pool.submit(call)
+    del call
+    assert released.wait(TIMEOUT)
+    assert reference() is None
     pool.stop()

@@ -140,6 +140,31 @@ def test_what_a_shielded_function_raises_comes_out(watchdog):
         watchdog.call(call)
     with pytest.raises(ValueError, match="of ours"):
         watchdog.shielded(raises)  # outside of a call
+    assert watchdog._running == 0
+
+
+def test_signals_do_not_pile_up_behind_code_that_handles_none(watchdog, monkeypatch):
+    sent = []
+    kill = signal.pthread_kill
+
+    def counted(thread, number):
+        sent.append(number)
+        kill(thread, number)
+
+    monkeypatch.setattr("sdserve.worker.watchdog.signal.pthread_kill", counted)
+
+    def deaf():
+        """As C code is that does not return."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, {SIGNAL})
+        try:
+            time.sleep(6 * SOON)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {SIGNAL})
+        spin()
+
+    with pytest.raises(OverdueError):
+        watchdog.call(deaf)
+    assert len(sent) == 1
 
 
 def test_parts_are_calls_as_well(watchdog):

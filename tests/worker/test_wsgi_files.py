@@ -7,15 +7,18 @@ import io
 import os
 import tempfile
 import threading
+from pathlib import Path
 
 import pytest
 from django.core.files import File
 
 from sdserve.worker.wsgi_files import FileWrapper, real_part
-from tests.worker.answers import PLAIN
+from tests.worker.answers import PLAIN, Told
 from tests.worker.serving import REQUEST, TIMEOUT
 
-CONTENT = bytes(range(256)) * 4000
+CONTENT = bytes(range(256)) * 1000
+LARGE = CONTENT * 8
+"""More than what sockets take."""
 
 
 @pytest.fixture
@@ -79,6 +82,10 @@ def buffered_gzip(path):
     return io.BufferedReader(of_gzip(path))
 
 
+def opened_in_kernel(name):
+    return Path(name).open("rb")
+
+
 def pipe(path):
     reading, writing = os.pipe()
     os.close(writing)
@@ -102,8 +109,8 @@ class Upper(io.BufferedReader):
         lambda path: io.BytesIO(CONTENT),
         lambda path: Upper(io.FileIO(path)),
         lambda path: object(),
-        lambda path: open("/proc/self/status", "rb"),
-        lambda path: open("/dev/null", "rb"),
+        lambda path: opened_in_kernel("/proc/self/status"),
+        lambda path: opened_in_kernel("/dev/null"),
     ],
 )
 def test_what_is_not_the_bytes_of_a_regular_file_is_read(path, open_other):
@@ -118,7 +125,7 @@ def test_what_is_not_the_bytes_of_a_regular_file_is_read(path, open_other):
 
 
 def temporary(path):
-    file = tempfile.NamedTemporaryFile()
+    file = tempfile.NamedTemporaryFile()  # noqa: SIM115 - the test closes it
     file.write(CONTENT)
     file.seek(10)
     return file
@@ -298,7 +305,7 @@ def test_a_middleware_around_the_wrapper_reads_it(serve, threads, tracked, path)
             def __iter__(self):
                 return iter(wrapper)
 
-            close = wrapper.close
+            close = staticmethod(wrapper.close)
 
         return Around()
 
@@ -327,15 +334,19 @@ def test_a_head_that_is_refused_closes_the_file(serve, threads, tracked, path, s
 
     worker = serve(application, threads=threads)
     client = worker.connect()
+    before = None
     for _ in range(6):  # more often than there are threads
         assert client.request().status == 500
         assert tracked.was_closed()
+        worker.settle()
+        before = before or descriptors()
+    assert descriptors() == before
     assert client.request(REQUEST.replace(b"/", b"/well", 1)).body == CONTENT
     assert worker.errors() == ["GET /: the application raised"] * 6
 
 
 def test_a_client_that_leaves_in_the_middle_closes_the_file(serve, threads, tracked, path):
-    path.write_bytes(CONTENT * 20)
+    path.write_bytes(LARGE)
 
     def application(environ, start_response):
         start_response("200 OK", PLAIN)
@@ -352,8 +363,34 @@ def test_a_client_that_leaves_in_the_middle_closes_the_file(serve, threads, trac
     assert worker.errors() == []
 
 
+def test_a_client_that_has_left_before_the_file_gets_none(serve, tracked, path):
+    go_on, called = threading.Event(), Told()
+
+    def application(environ, start_response):
+        called(True)
+        assert go_on.wait(TIMEOUT)
+        start_response("200 OK", PLAIN)
+        return tracked.open(path)
+
+    worker = serve(application, threads=2)
+    counts = []
+    for _ in range(3):
+        client = worker.connect()
+        client.send(REQUEST)
+        assert called.next()
+        client.reset()
+        worker.wait_for(lambda: not worker.server._protocols)
+        go_on.set()
+        assert tracked.was_closed()
+        worker.settle()
+        go_on.clear()
+        counts.append(descriptors())
+    assert counts == counts[:1] * 3
+    assert worker.errors() == []
+
+
 def test_a_client_that_reads_slowly_holds_no_thread(serve, tracked, path):
-    path.write_bytes(CONTENT * 20)
+    path.write_bytes(LARGE)
 
     def application(environ, start_response):
         start_response("200 OK", PLAIN)
@@ -367,19 +404,19 @@ def test_a_client_that_reads_slowly_holds_no_thread(serve, tracked, path):
     assert worker.request(REQUEST.replace(b"/", b"/other", 1)).body == b"hello"
     assert worker.call(lambda: worker.server.gateway.busy) >= 3
     for client in slow:
-        assert client.read(len(CONTENT) * 20) == CONTENT * 20
+        assert client.read(len(LARGE)) == LARGE
         assert tracked.was_closed()
 
 
 def test_what_the_application_does_to_its_file_meanwhile_is_not_sent(serve, threads, path, tmp_path):
     """Closed too early, and its descriptor taken by another file."""
     opened = []
-    path.write_bytes(CONTENT * 20)
+    path.write_bytes(LARGE)
 
     def application(environ, start_response):
         if environ["PATH_INFO"] == "/close":
             opened[0].close()
-            opened.append(open("/dev/zero", "rb"))
+            opened.append(opened_in_kernel("/dev/zero"))
             start_response("200 OK", PLAIN)
             return [b"closed"]
         start_response("200 OK", PLAIN)
@@ -391,13 +428,13 @@ def test_what_the_application_does_to_its_file_meanwhile_is_not_sent(serve, thre
     client.send(REQUEST)
     client.head()
     assert worker.request(REQUEST.replace(b"/", b"/close", 1)).body == b"closed"
-    assert client.read(len(CONTENT) * 20) == CONTENT * 20
+    assert client.read(len(LARGE)) == LARGE
     for file in opened:
         file.close()
 
 
 def test_a_file_that_is_cut_while_it_is_sent_cuts_the_connection(serve, threads, path, tracked):
-    path.write_bytes(CONTENT * 20)
+    path.write_bytes(LARGE)
 
     def application(environ, start_response):
         start_response("200 OK", PLAIN)
@@ -408,7 +445,7 @@ def test_a_file_that_is_cut_while_it_is_sent_cuts_the_connection(serve, threads,
     client.send(REQUEST)
     client.head()
     os.truncate(path, 0)
-    assert len(client.rest_of_cut()) < len(CONTENT) * 20
+    assert len(client.rest_of_cut()) < len(LARGE)
     assert tracked.was_closed()
     (text,) = worker.errors()
     assert text.startswith("a file cannot be sent to its end: ")

@@ -3,10 +3,14 @@ thread of one can be interrupted."""
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from sdserve.core.wire.messages import Drain, Draining, Ready, RecycleAsked
 from sdserve.errors import EXIT_OK
+from sdserve.worker.watchdog import Watchdog
+from tests.worker.answers import PLAIN
 
 IDENTITY = {"generation": 3, "serial": 14}
 REASON = "a request has made no progress for workers.request_timeout"
@@ -42,6 +46,7 @@ def test_a_call_that_takes_too_long_is_answered_504(worker):
     waiting = worker.connect()
     assert waiting.request(get(b"/hello")).body == b"first"
     client.send(get(b"/sleep"))
+    assert worker.process.stdout.readline() == "asleep\n"
     waiting.send(get(b"/hello"))
     response = client.response()
     assert (response.status, response.body) == (504, b"504 Gateway Timeout\n")
@@ -87,3 +92,28 @@ def test_what_is_fast_enough_is_left_alone(worker):
         assert client.request(get(b"/hello")).body == b"first"
     worker.tell(Drain(**IDENTITY))
     assert worker.end() == (EXIT_OK, "")
+
+
+def test_what_it_says_on_the_way_is_progress(serve):
+    watchdog = Watchdog(600, lambda: None)
+    numbers = []
+
+    def application(environ, start_response):
+        numbers.append(watchdog._running)
+        environ["wsgi.early_hints"]([("Link", "</a>")])
+        numbers.append(watchdog._running)
+        write = start_response("200 OK", PLAIN)
+        write(b"first")
+        numbers.append(watchdog._running)
+        return [b"last"]
+
+    worker = serve(application)
+    gateway = worker.server.gateway
+    worker.call(setattr, gateway, "application", partial(watchdog.call, application))
+    worker.call(setattr, gateway, "watchdog", watchdog)
+    client = worker.connect()
+    client.send(get(b"/"))
+    assert client.head() == (103, {"link": "</a>"})
+    assert client.response().body == b"firstlast"
+    assert 0 not in numbers
+    assert len(set(numbers)) == 3

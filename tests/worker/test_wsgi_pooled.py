@@ -10,7 +10,7 @@ from sdserve.core.wire.messages import Draining, Ready, RecycleAsked
 from sdserve.errors import EXIT_OK
 from tests.worker.answers import PLAIN, Parts, Told
 from tests.worker.answers import wsgi_hello as hello
-from tests.worker.serving import REQUEST, TIMEOUT
+from tests.worker.serving import REQUEST, TICK, TIMEOUT
 
 SOON = 0.2
 REASON = "a request has made no progress for workers.request_timeout"
@@ -85,13 +85,20 @@ def test_a_request_that_waits_too_long_is_answered_503_without_the_application(s
     assert warning in worker.log.texts()
 
 
-def test_without_a_limit_a_request_waits_as_long_as_it_takes(serve, stuck):
-    worker = serve(stuck, threads=2, request_timeout=TIMEOUT)
+def let_ticks_pass(worker):
+    passed = threading.Event()
+    worker.call(worker.loop.call_later, 4 * TICK, passed.set)
+    assert passed.wait(TIMEOUT)
+
+
+@pytest.mark.parametrize("limit", [0, 600])
+def test_below_the_limit_a_request_waits_as_long_as_it_takes(serve, stuck, limit):
+    worker = serve(stuck, threads=2, request_timeout=TIMEOUT, max_queue_time=limit)
     clients = [worker.connect() for _ in range(4)]
     for client in clients:
         client.send(get(b"/stuck"))
-    for _ in range(3):
-        worker.settle()
+    worker.wait_for(lambda: len(worker.server.gateway.queued) == 2)
+    let_ticks_pass(worker)
     assert worker.call(lambda: len(worker.server.gateway.queued)) == 2
     stuck.go_on.set()
     assert [client.response().body for client in clients] == [b"hello"] * 4
@@ -104,9 +111,9 @@ def test_the_body_of_a_request_that_is_not_called_is_given_back(serve, stuck):
         stuck.called.next()
     client = worker.connect()
     client.send(b"POST /late HTTP/1.1\r\nHost: a\r\nContent-Length: 20\r\n\r\n" + bytes(20))
-    worker.settle()
-    (exchange,) = worker.call(lambda: list(worker.server.gateway.queued))
+    (exchange,) = worker.wait_for(lambda: list(worker.server.gateway.queued))
     assert client.response().status == 503
+    worker.settle()
     assert exchange._spool._file.closed
 
 
@@ -117,11 +124,10 @@ def test_a_client_that_leaves_the_queue_is_forgotten_at_once(serve, stuck):
         stuck.called.next()
     client = worker.connect()
     client.send(b"POST /late HTTP/1.1\r\nHost: a\r\nContent-Length: 20\r\n\r\n" + bytes(20))
-    worker.settle()
-    (exchange,) = worker.call(lambda: list(worker.server.gateway.queued))
+    (exchange,) = worker.wait_for(lambda: list(worker.server.gateway.queued))
     client.reset()
-    worker.settle()
-    assert worker.call(lambda: (len(worker.server.gateway.queued), worker.server.gateway.busy)) == (0, 2)
+    worker.wait_for(lambda: not worker.server.gateway.queued)
+    assert worker.call(lambda: worker.server.gateway.busy) == 2
     assert exchange._spool._file.closed
 
 
@@ -183,8 +189,7 @@ def test_each_part_is_progress(serve):
     worker = serve(application, threads=2, request_timeout=TIMEOUT)
     client = worker.connect()
     client.send(REQUEST)
-    worker.settle()
-    (exchange,) = worker.call(lambda: list(worker.server.gateway.calls))
+    (exchange,) = worker.wait_for(lambda: list(worker.server.gateway.calls))
     seen = []
     for number in range(5):
         go_on.release()
@@ -208,29 +213,60 @@ def test_the_time_in_which_a_client_does_not_read_is_its_own(serve):
     client = worker.connect(receive_buffer=4096)
     client.send(REQUEST)
     client.head()
-    ticks = threading.Event()
-
-    def enough(now, *, left=int(4 * SOON / 0.05)):
-        if left:
-            worker.loop.call_later(0.05, lambda: enough(now, left=left - 1))
-        else:
-            ticks.set()
-
-    worker.call(enough, 0)
-    assert ticks.wait(TIMEOUT)
+    for _ in range(4):
+        let_ticks_pass(worker)
     assert sum(map(len, iter(client.chunk, b""))) == 60 * 65536
     assert worker.errors() == []
 
 
-def test_what_is_done_after_the_answer_may_take_its_time(serve, stuck):
-    class Result(list):
+def test_a_thread_that_hangs_after_its_client_has_stopped_reading_and_left(serve, stuck):
+    def application(environ, start_response):
+        if environ["PATH_INFO"] != "/stuck":
+            return hello(environ, start_response)
+        write = start_response("200 OK", PLAIN)
+        for _ in range(1000):
+            try:
+                write(bytes(65536))
+            except Exception:
+                break
+        assert stuck.go_on.wait(TIMEOUT)
+        return []
+
+    worker = serve(application, threads=2, request_timeout=SOON, send_buffer=65536)
+    for _ in range(3):
+        client = worker.connect(receive_buffer=4096)
+        client.send(get(b"/stuck"))
+        client.head()
+        (protocol,) = worker.call(lambda: list(worker.server._protocols))
+        worker.wait_for(lambda protocol=protocol: protocol.write_paused)
+        client.reset()
+        worker.wait_for(lambda: not worker.server._protocols)
+    assert worker.request(get(b"/hello")).body == b"hello"
+    stuck.go_on.set()
+    texts = errors_of(worker)
+    assert len(texts) >= 2
+    assert all("made no progress" in text for text in texts)
+
+
+@pytest.mark.parametrize("late", ["close", "tail"])
+def test_what_is_done_after_the_answer_may_take_its_time(serve, stuck, late):
+    def wait():
+        assert stuck.go_on.wait(TIMEOUT)
+        stuck.closed(True)
+
+    class Result:
+        def __iter__(self):
+            yield b"done"
+            if late == "tail":
+                wait()
+
         def close(self):
-            assert stuck.go_on.wait(TIMEOUT)
-            stuck.closed(True)
+            if late == "close":
+                wait()
 
     def application(environ, start_response):
-        start_response("200 OK", PLAIN)
-        return Result([b"done"])
+        start_response("200 OK", [("Content-Length", "4")])
+        return Result()
 
     worker = serve(application, threads=2, request_timeout=SOON)
     client = worker.connect()

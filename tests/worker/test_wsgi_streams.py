@@ -239,6 +239,30 @@ def test_an_application_may_run_an_event_loop(serve, threads):
         assert client.request().body == b"from a coroutine"
 
 
+def test_close_may_run_an_event_loop_while_the_next_request_waits(serve, threads):
+    async def close():
+        await asyncio.sleep(0)
+
+    class Result(Parts):
+        def close(self):
+            asyncio.run(close())
+            super().close()
+
+    results = []
+
+    def application(environ, start_response):
+        start_response("200 OK", PLAIN)
+        results.append(Result([b"a", b"b"]))
+        return results[-1]
+
+    worker = serve(application, threads=threads)
+    client = worker.connect()
+    client.send(REQUEST * 5)
+    assert [client.response().body for _ in range(5)] == [b"ab"] * 5
+    assert worker.errors() == []
+    assert all(result.was_closed_once() for result in results)
+
+
 def test_a_stream_leaves_others_their_turn(serve):
     enough = threading.Event()
     most = 300_000

@@ -14,6 +14,7 @@ from sdserve.core.wire.messages import (
     Opened,
     OpenFailed,
     Ready,
+    RecycleAsked,
 )
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "OpenFailed",
     "Opened",
     "Ready",
+    "RecycleAsked",
     "decode",
     "encode",
 ]

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, get_args
 
-from sdserve.core.wire.messages import BootFailed, Message, OpenFailed
+from sdserve.core.wire.messages import BootFailed, Message, OpenFailed, RecycleAsked
 from sdserve.errors import WireError
 
 MAX_PACKET = 192 * 1024
@@ -25,12 +25,12 @@ KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in get_args(Mess
 
 
 def encode(message: Message) -> bytes:
-    """The packet that says `message`; a failure's texts are shortened to fit.
+    """The packet that says `message`; reasons and tracebacks are shortened to fit.
 
     Raises WireError for a message that fits no packet, as an Open with an enormous configuration.
     """
     said: dict[str, Any] = {field.name: getattr(message, field.name) for field in fields(message)}
-    if isinstance(message, (OpenFailed, BootFailed)):
+    if isinstance(message, (OpenFailed, BootFailed, RecycleAsked)):
         said["reason"] = message.reason[:MAX_REASON]
     if isinstance(message, OpenFailed):
         said["traceback"] = message.traceback[-MAX_TRACEBACK:]

@@ -2,7 +2,7 @@
 
     supervisor -> zygote    Open, ForkWorker
     zygote -> supervisor    Opened or OpenFailed, Forked or ForkRefused
-    worker -> supervisor    Ready or BootFailed, Draining
+    worker -> supervisor    Ready or BootFailed, RecycleAsked, Draining
     supervisor -> worker    Drain
 
 Laws:
@@ -129,6 +129,25 @@ class Draining:
     serial: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecycleAsked:
+    """The worker asks to be replaced; it says so once."""
+
+    generation: int = 0
+    serial: int = 0
+    reason: str = ""
+
+
 Message = (
-    Open | Opened | OpenFailed | ForkWorker | Forked | ForkRefused | Ready | BootFailed | Drain | Draining
+    Open
+    | Opened
+    | OpenFailed
+    | ForkWorker
+    | Forked
+    | ForkRefused
+    | Ready
+    | BootFailed
+    | Drain
+    | Draining
+    | RecycleAsked
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sdserve.core.gateway.wsgi import encode_fields, make_environ, status_line
+from sdserve.core.gateway.wsgi import encode_fields, make_environ, promised_length, status_line
 from sdserve.core.http.request import CHUNKED, Request
 from sdserve.errors import LocalProtocolError
 
@@ -108,3 +108,58 @@ def test_headers_become_bytes():
 def test_headers_of_another_kind_are_the_applications_error(headers):
     with pytest.raises(LocalProtocolError, match="latin-1 strings"):
         encode_fields(headers)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Transfer-Encoding",
+        "transfer-encoding",
+        "Keep-Alive",
+        "Proxy-Authenticate",
+        "Proxy-Authorization",
+        "Proxy-Connection",
+        "TE",
+        "Trailer",
+        "Upgrade",
+    ],
+)
+def test_what_belongs_to_the_connection_is_the_applications_error(name):
+    for _ in range(2):
+        with pytest.raises(
+            LocalProtocolError, match=f"the application sent {name}, which belongs to the conn"
+        ):
+            encode_fields([("X-Other", "1"), (name, "chunked")])
+
+
+@pytest.mark.parametrize("value", ["close", "keep-alive", " Close ", "Keep-Alive"])
+def test_connection_may_say_what_frameworks_say(value):
+    for name in ("Connection", "connection"):
+        assert encode_fields([(name, value)]) == [(name.encode(), value.encode())]
+
+
+@pytest.mark.parametrize("value", ["upgrade", "close, X-Other", "", "te"])
+def test_connection_may_not_say_anything_else(value):
+    for _ in range(2):
+        with pytest.raises(LocalProtocolError, match="a Connection that is the server's"):
+            encode_fields([("Connection", "close"), ("Connection", value)])
+
+
+def test_header_names_that_nobody_repeats_do_not_fill_the_memory():
+    for number in range(3000):
+        assert encode_fields([(f"X-N{number}", "")]) == [(b"X-N%d" % number, b"")]
+    assert encode_fields([("A" * 100, "")]) == [(b"A" * 100, b"")]
+
+
+@pytest.mark.parametrize(
+    ("fields", "length"),
+    [
+        ([], None),
+        ([(b"X", b"1"), (b"Content-Length", b"12")], 12),
+        ([(b"content-length", b"0")], 0),
+        ([(b"Content-Length", b"-1")], None),
+        ([(b"Content-Length", b"many")], None),
+    ],
+)
+def test_the_length_that_an_application_promises(fields, length):
+    assert promised_length(fields) == length

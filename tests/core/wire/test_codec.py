@@ -95,7 +95,11 @@ def test_what_cannot_be_understood_is_named(packet, complaint):
 @pytest.mark.parametrize("character", ["x", "\n", "\N{GRINNING FACE}"])
 def test_a_failure_always_fits_a_packet(character):
     reason, traceback = f"first{character * 300_000}", f"{character * 300_000}last"
-    for failure in (wire.BootFailed(reason=reason), wire.OpenFailed(reason=reason, traceback=traceback)):
+    for failure in (
+        wire.BootFailed(reason=reason),
+        wire.RecycleAsked(reason=reason),
+        wire.OpenFailed(reason=reason, traceback=traceback),
+    ):
         packet = wire.encode(failure)
         message = wire.decode(packet)
         assert len(packet) <= wire.MAX_PACKET
