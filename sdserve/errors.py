@@ -8,9 +8,10 @@
     ├── BindError               71   an address cannot be bound
     ├── BootError                3   the application does not load or start
     ├── WireError               70   two of our own processes do not understand each other
-    └── ProtocolError            -   HTTP; never ends a process
-        ├── RemoteProtocolError      the client broke a rule; carries the status to answer
-        └── LocalProtocolError       the application (or we) broke a rule
+    ├── ProtocolError            -   HTTP; never ends a process
+    │   ├── RemoteProtocolError      the client broke a rule; carries the status to answer
+    │   └── LocalProtocolError       the application (or we) broke a rule
+    └── ClientDisconnectedError  -   nobody takes what an application sends; an OSError as well
 
 Expected outcomes are return values, not exceptions; an exception is a give-up
 that passes through to `sdserve.cli`, which maps it to the exit code, or to the
@@ -116,3 +117,10 @@ class RemoteProtocolError(ProtocolError):
 
 class LocalProtocolError(ProtocolError):
     """The application, or sdserve itself, broke a rule; the client is not to blame."""
+
+
+class ClientDisconnectedError(SdserveError, OSError):
+    """The client is gone, or was answered by us. An OSError, as the ASGI specification (2.4) asks for."""
+
+    def __init__(self) -> None:
+        super().__init__("the client has disconnected")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import select
 import socket
 from collections.abc import Callable
 
@@ -53,6 +54,12 @@ class Acceptor:
             self._paused.cancel()
             self._paused = None
         self._loop.remove_reader(self._listener.fileno())
+
+    def is_awaited(self) -> bool:
+        """Whether a connection waits to be accepted, by this process or another."""
+        poll = select.poll()
+        poll.register(self._listener, select.POLLIN)
+        return bool(poll.poll(0))
 
     def _accept(self) -> None:
         # One a turn: whoever else is woken gets the next one, so connections spread over the workers.

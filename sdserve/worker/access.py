@@ -29,7 +29,7 @@ class AccessRecord:
         self._request: Request | None = None
         self._status = ""
         self.sent = 0
-        """Bytes of the response's body, as the application gave them."""
+        """Bytes of the response's body that were sent, without those that make chunks of them."""
 
     def request_began(self, request: Request) -> None:
         self._began = time.monotonic()

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from sdserve.core.gateway.asgi import has_length, http_scope, mistake_in, wants_trailers
 from sdserve.core.http.request import Field, Request
 from sdserve.core.http.response import status_line
-from sdserve.errors import LocalProtocolError
+from sdserve.errors import ClientDisconnectedError, LocalProtocolError
 from sdserve.host.fds import Fd
 from sdserve.worker.asgi_files import FilePart, borrow_file, open_path
 from sdserve.worker.http import HttpProtocol
@@ -41,9 +41,10 @@ _GRACE = 2.0
 _LAST_WORD = 1.0
 """Seconds in which a cancelled application may still answer by itself."""
 
-_FRESH, _STARTED, _OPENING, _FILE, _BODY, _TRAILERS, _OVER = range(7)
+_FRESH, _STARTED, _OPENING, _FILE, _BODY, _TRAILERS, _OVER, _GONE = range(8)
 """Phases of a response: nothing; a start that was not sent yet; the file to be its body is being opened; a
-file is on its way; its head, perhaps more, is sent; only trailers are due; complete, or without a client."""
+file is on its way; its head, perhaps more, is sent; only trailers are due; complete; without a client, or
+given by us in place of an application that took too long."""
 
 _REFUSALS = {
     _FRESH: "%s before http.response.start",
@@ -54,13 +55,6 @@ _REFUSALS = {
     _TRAILERS: "%s where http.response.trailers is due",
     _OVER: "%s after the response was complete",
 }
-
-
-class ClientDisconnectedError(OSError):
-    """What `send` raises once the client is gone, as the specification asks for since 2.4."""
-
-    def __init__(self) -> None:
-        super().__init__("the client has disconnected")
 
 
 class AsgiExchange:
@@ -127,7 +121,7 @@ class AsgiExchange:
             # SystemExit too: nothing an application raises ends a worker.
             self._ended(error)
         else:
-            if self._phase != _OVER or self._mistake is not None:
+            if self._phase < _OVER or self._mistake is not None:
                 self._ended(None)
         finally:
             gateway.exchanges.discard(self)
@@ -150,8 +144,11 @@ class AsgiExchange:
         self._answer_for_it(500 if self._cancelled is None else 504)
 
     def _answer_for_it(self, status: int) -> None:
-        if self._phase != _OVER:
-            self._end()
+        if self._phase < _OVER:
+            if self._cancelled is None:
+                self._end()
+            else:
+                self.disconnected()  # as far as the application is concerned, which may come back later
             self._protocol.fail(status)
 
     @property
@@ -163,7 +160,7 @@ class AsgiExchange:
     async def receive(self) -> dict[str, Any]:
         """The application's `receive`."""
         while True:
-            if self._phase == _OVER:
+            if self._phase >= _OVER:
                 return {"type": "http.disconnect"}
             body = self._body
             if body:
@@ -244,11 +241,12 @@ class AsgiExchange:
 
     async def _send_extension(self, kind: Any, message: dict[str, Any]) -> None:
         phase = self._phase
-        if phase == _OVER and self._left:
+        if phase >= _OVER and self._left:
             raise ClientDisconnectedError
         if kind == "http.response.early_hint":
             if phase in (_FRESH, _STARTED):
                 self._protocol.send_early_hints([(b"link", link) for link in message.get("links", ())])
+                await self._wait_writable()
             elif phase != _BODY:
                 raise self._refusal(kind)
             # In the middle of the body no interim response can be sent any more; that is no mistake.
@@ -283,7 +281,7 @@ class AsgiExchange:
         then = _BODY if more else _OVER if self._trailers is None else _TRAILERS
         sent = self._gateway.loop.create_future()
         try:
-            if self._phase == _OVER:
+            if self._phase >= _OVER:
                 raise ClientDisconnectedError
             if self._phase == _STARTED:
                 fields = list(self._fields)
@@ -329,7 +327,7 @@ class AsgiExchange:
 
     def _refusal(self, kind: str) -> Exception:
         phase = self._phase
-        if phase == _OVER and self._left:
+        if phase >= _OVER and self._left:
             return ClientDisconnectedError()
         if kind == "http.response.start" and phase != _OVER:
             return LocalProtocolError(f"the application sent a second {kind}")
@@ -361,13 +359,23 @@ class AsgiExchange:
         if self._waiters is None:
             self._waiters = []
         self._waiters.append(waiter)
-        await waiter
+        try:
+            await waiter
+        finally:
+            # Nobody has woken it if it was cancelled, and perhaps nobody ever does.
+            waiters = self._waiters
+            if waiters is not None and waiter in waiters:
+                waiters.remove(waiter)
+                if not waiters:
+                    self._waiters = None
 
     async def _wait_writable(self) -> None:
-        while self._protocol.write_paused and self._phase != _OVER:
+        while self._protocol.write_paused and self._phase < _OVER:
             await self._wait()
-        if self._phase == _OVER:
+        if self._phase < _OVER and self._protocol.transport.is_closing():
             raise self._gone()
+        if self._phase == _GONE:
+            raise ClientDisconnectedError
 
     def _wake(self) -> None:
         waiters = self._waiters
@@ -377,9 +385,9 @@ class AsgiExchange:
                 if not waiter.done():
                     waiter.set_result(None)
 
-    def _end(self) -> None:
+    def _end(self, phase: int = _OVER) -> None:
         """The response is complete, or nobody wants it; for who waits in `receive` both is a disconnect."""
-        self._phase = _OVER
+        self._phase = phase
         if self._leaving is not None:
             self._leaving.cancel()
             self._leaving = None
@@ -418,14 +426,14 @@ class AsgiExchange:
 
     def disconnected(self) -> None:
         self._left = True
-        self._end()
+        self._end(_GONE)
 
     # Time
 
     def tick(self, now: float, timeout: float) -> None:
-        """End the call if it has made no progress for `timeout` seconds."""
+        """End the call if it has made no progress for `timeout` seconds, also if its client has left."""
         if self._phase == _OVER:
-            return
+            return  # what is done after the answer may take its time
         if self._cancelled is not None:
             if now - self._cancelled >= _LAST_WORD:
                 self._answer_for_it(504)
@@ -446,7 +454,7 @@ class AsgiExchange:
     @property
     def _waits_for_client(self) -> bool:
         """Whether it is the client's turn, whose own time-outs are those of the connection."""
-        return (
+        return self._phase < _OVER and (
             self._protocol.write_paused
             or self._phase == _FILE
             or (not self._body_complete and self._waiters is not None)

@@ -20,7 +20,7 @@ from sdserve.host.scoreboard import ERRORS, IN_FLIGHT
 from sdserve.worker.clock import TICK
 from sdserve.worker.exchange import Exchange
 from sdserve.worker.file_body import Done, FileBody
-from sdserve.worker.sockets import reset_when_closed, unacknowledged
+from sdserve.worker.sockets import reset_when_closed, unacknowledged, unread
 
 if TYPE_CHECKING:
     from sdserve.worker.server import Server
@@ -186,7 +186,8 @@ class HttpProtocol(asyncio.Protocol):
         elif connection.pipelined and (connection.answering or (self.exchange is None and self.write_paused)):
             # One request at a time: what follows it waits in the kernel, not here.
             self.pause_reading()
-        elif self.exchange is None:
+        elif self.exchange is None or connection.answering:
+            # Who does not read does not see a client leave.
             self.resume_reading()
 
     def _begin(self, request: Request) -> None:
@@ -248,7 +249,12 @@ class HttpProtocol(asyncio.Protocol):
         clock = self._clock
         data = self.connection.send_response(status, fields, body, more, clock.standing, clock.now)
         if self.access is not None:
-            self.access.response_began(status, 0 if self.connection.bodiless else len(body))
+            size = len(body)
+            if self.connection.bodiless:
+                size = 0
+            elif self.connection.complaint:
+                size = len(data) - data.index(b"\r\n\r\n") - 4  # some of it was cut off
+            self.access.response_began(status, size)
         self.transport.write(data)
         if not more:
             self._exchange_ended()
@@ -257,7 +263,7 @@ class HttpProtocol(asyncio.Protocol):
         """Send the next part of the body; without `more` the exchange is over."""
         data = self.connection.send_data(body, more, self._clock.now)
         if self.access is not None and not self.connection.bodiless:
-            self.access.sent += len(body)
+            self.access.sent += len(data if self.connection.complaint else body)
         if data:
             self.transport.write(data)
         if not more:
@@ -388,8 +394,8 @@ class HttpProtocol(asyncio.Protocol):
 
     def drain(self) -> None:
         """Finish the request that is being answered, then close; close at once if there is none."""
-        if self.connection.drain(self._clock.now):
-            self._close(linger=False)
+        if self._lingering < 0 and self.connection.drain(self._clock.now):
+            self.close_idle()
 
     def abort(self) -> None:
         """Give up: whatever is in flight is lost."""
@@ -397,9 +403,10 @@ class HttpProtocol(asyncio.Protocol):
         self._cut()
 
     def close_idle(self) -> None:
-        """Close a connection on which nothing is in flight."""
-        self.connection.abandon()
-        self._close(linger=False)
+        """Close a connection on which nothing is in flight, unless a request waits to be read."""
+        if not unread(self.transport):
+            self.connection.abandon()
+            self._close(linger=False)
 
     def _cut(self) -> None:
         """End the connection at once."""

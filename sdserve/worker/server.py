@@ -30,7 +30,7 @@ _LAST_WORD = 1.0
 """Seconds that the application's shutdown gets even if the time to drain is used up."""
 
 _RECLAIMED = 16
-"""Idle connections that are closed at once when descriptors have run out."""
+"""Idle connections that are closed at once when there is no room for more."""
 _SAY_EVERY = 60.0
 
 
@@ -136,6 +136,13 @@ class Server:
         if full and self.clock.now - self._said_full >= _SAY_EVERY:
             self._said_full = self.clock.now
             log.warning("this worker has http.max_connections = %d: more wait", self._most_connections)
+        if full:
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """Give who waits the places of who is idle; if nobody waits, other workers have room."""
+        if any(acceptor.is_awaited() for acceptor in self._acceptors):
+            self._reclaim()
 
     def _reclaim(self) -> None:
         """Close what has been idle for longest, as RFC 9112 section 9.5 allows, to serve others instead."""
@@ -156,7 +163,10 @@ class Server:
         now = self.clock.now
         for protocol in list(self._protocols):
             protocol.tick(now)
-        if self._drain_deadline is not None:
+        if self._drain_deadline is None:
+            if self._full:
+                self._make_room()
+        else:
             self._check_drained()
             if now >= self._drain_deadline:
                 self._cut_off()

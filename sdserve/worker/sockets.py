@@ -26,6 +26,17 @@ def unacknowledged(transport: asyncio.Transport) -> int:
     return int.from_bytes(fcntl.ioctl(connected.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
 
 
+def unread(transport: asyncio.Transport) -> int:
+    """Return how many bytes of the client's wait to be read, 0 if the socket is gone: tcp(7), SIOCINQ.
+
+    Closing a socket that has some throws them away, and tells the client so by a reset.
+    """
+    connected = _maybe_socket(transport)
+    if connected is None:
+        return 0
+    return int.from_bytes(fcntl.ioctl(connected.fileno(), termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
 def reset_when_closed(transport: asyncio.Transport) -> None:
     """Let closing the connection send a reset in place of an orderly end; a unix socket knows none."""
     connected = _maybe_socket(transport)

@@ -23,6 +23,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Any, Protocol
 
@@ -66,6 +67,8 @@ class Watchdog:
         self._culprit: Subject | None = None
         self._sent = False
         """A signal is on its way."""
+        self._handled: SimpleQueue[bool] = SimpleQueue()
+        """Whether the signal has met what it was for; put by its handler, which may take no lock."""
         self._main = threading.main_thread().ident
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="sdserve-watchdog", daemon=True)
@@ -116,8 +119,11 @@ class Watchdog:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         del number, frame
+        meets = self._running != 0 and self._running == self._overdue
+        self._handled.put(meets)
         self._sent = False
-        if self._running and self._running == self._overdue:
+        if meets:
+            self._culprit = self.subject
             raise OverdueError
 
     # On our thread
@@ -141,12 +147,12 @@ class Watchdog:
         if self._running != running:
             return  # it has just ended, and `subject` may be another
         is_new = self._overdue != running
-        self._culprit = subject
         self._overdue = running
+        self._handled = SimpleQueue()  # nothing is on its way to the last one
         self._sent = True
         assert self._main is not None
         signal.pthread_kill(self._main, SIGNAL)
-        if is_new:
+        if is_new and self._meets():
             log.error(
                 "%s: the application made no progress for %.0f seconds (workers.request_timeout) and is"
                 " interrupted; it was at:\n%s",
@@ -155,3 +161,10 @@ class Watchdog:
                 stack,
             )
             self._found()
+
+    def _meets(self) -> bool:
+        """Whether the signal has met a call, which may have ended in the same instant."""
+        try:
+            return self._handled.get(timeout=_PERIOD)
+        except Empty:
+            return True  # what runs handles none

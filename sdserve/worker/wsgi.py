@@ -45,9 +45,6 @@ class WsgiGateway:
         self.body_memory = body_memory
         self.calls: set[WsgiExchange] = set()
         """Calls of the application that have not returned; a set, as adding and discarding are atomic."""
-        self.queued: dict[PooledExchange, float] = {}
-        """Those that no thread has begun, the oldest first, and the time since when. Whoever takes one out,
-        which is atomic as well, decides what becomes of it."""
         self.now = time.monotonic()
         """Seconds, up to `TICK` old; with a pool only."""
         self.when_idle: Callable[[], None] | None = None
@@ -139,12 +136,12 @@ class WsgiGateway:
 
     def _expire(self, latest: float) -> None:
         """Answer for the application what has been waiting since `latest` or longer."""
+        pool = self.pool
+        assert pool is not None
         expired = 0
-        for exchange, since in list(self.queued.items()):
-            if since > latest:
-                break
-            if self.queued.pop(exchange, None) is not None:
-                exchange.expire(self._options.max_queue_time)
+        for call in pool.submitted_until(latest):
+            if isinstance(call, PooledExchange) and pool.withdraw(call):
+                call.expire(self._options.max_queue_time)
                 expired += 1
         if expired:
             log.warning(

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("sdserve.wsgi")
 
 
+class GoneError(Exception):
+    """Raised in the application: the client has left, or the answer is complete. Nothing more can be sent."""
+
+
 class WsgiExchange:
     """A request, its body, and the answer as far as the application has given it."""
 
@@ -33,6 +37,7 @@ class WsgiExchange:
         "_sent_head",
         "_spool",
         "_status",
+        "_written",
     )
 
     def __init__(self, gateway: WsgiGateway, protocol: HttpProtocol, request: Request) -> None:
@@ -44,6 +49,9 @@ class WsgiExchange:
         self._fields: list[Field] = []
         self._sent_head = False
         self._gone = False
+        """Nothing more is taken of the application: the client has left, or has or gets the rest."""
+        self._written = 0
+        """Bytes of the body that came by `write`."""
         self._result: Any = None
 
     @property
@@ -105,7 +113,7 @@ class WsgiExchange:
     def early_hints(self, headers: list[tuple[str, str]]) -> None:
         """`wsgi.early_hints`, as Gunicorn has it: a 103 (RFC 8297) with `headers`, pairs of native strings.
 
-        Nothing is sent once the response has begun, nor to a client of HTTP/1.0.
+        Nothing is sent once the response has begun, nor to a client of HTTP/1.0 or one that does not read.
 
         Raises:
             LocalProtocolError: a header may not stand there.
@@ -116,9 +124,14 @@ class WsgiExchange:
         """What `start_response` returns, for applications from before iterables."""
         if data:
             self._put(data, more=True)
+            self._written += len(data)
 
     def _put(self, body: bytes, more: bool) -> None:
-        """Send a part of the body, after the head if that has not been sent yet."""
+        """Send a part of the body, after the head if that has not been sent yet.
+
+        Raises:
+            GoneError: there is nobody to send it to, or no place for it.
+        """
         raise NotImplementedError
 
     def _send(self, body: bytes, more: bool) -> None:
@@ -134,8 +147,11 @@ class WsgiExchange:
                 raise
 
     def _send_hints(self, fields: list[Field]) -> None:
-        """On the loop's thread: send them if there is still somebody who has a use for them."""
-        if not (self._gone or self._sent_head):
+        """On the loop's thread: send them if there is still somebody who has a use for them.
+
+        They are advice, so they do not wait for a client that does not read.
+        """
+        if not (self._gone or self._sent_head or self._protocol.write_paused):
             self._protocol.send_early_hints(fields)
 
     def _send_part(self, part: FilePart, done: Done) -> None:
@@ -143,7 +159,7 @@ class WsgiExchange:
         count = part.count
         promised = promised_length(self._fields)
         if promised is not None:
-            count = min(count, promised)
+            count = min(count, max(promised - self._written, 0))
         elif self._status[9:12] not in (b"204", b"304"):
             self._fields.append((b"content-length", b"%d" % count))
         self._send(b"", more=True)

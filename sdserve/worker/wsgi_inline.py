@@ -11,7 +11,7 @@ from sdserve.core.gateway.wsgi import encode_fields
 from sdserve.core.http.request import Request
 from sdserve.worker.http import HttpProtocol
 from sdserve.worker.watchdog import OverdueError
-from sdserve.worker.wsgi_exchange import WsgiExchange
+from sdserve.worker.wsgi_exchange import GoneError, WsgiExchange
 from sdserve.worker.wsgi_files import FileWrapper, real_part
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ class InlineExchange(WsgiExchange):
             if type(result) is list and len(result) == 1:
                 # By far the most frequent answer: one part, so its length is known.
                 self._check_started()
+                # Before: the connection's next request may begin, and even end, inside of this.
+                self._gone = True
                 self._send(result[0], more=False)
                 self._end()
                 return
@@ -108,12 +110,13 @@ class InlineExchange(WsgiExchange):
                 self._gateway.loop.call_soon(self.writable)
                 return
         self._check_started()
+        self._gone = True  # before, as in `_call`
         self._send(b"", more=False)
         self._end()
 
     def _put(self, body: bytes, more: bool) -> None:
         if self._gone:
-            return
+            raise GoneError
         watchdog = self._gateway.watchdog
         if watchdog is None:
             self._send(body, more)
@@ -142,6 +145,7 @@ class InlineExchange(WsgiExchange):
             part.descriptor.close()
             self._run(self._end)
 
+        self._gone = True  # nothing may come into the midst of it
         try:
             self._send_part(part, done)
         except BaseException:
@@ -175,8 +179,7 @@ class InlineExchange(WsgiExchange):
         overdue = watchdog is not None and watchdog.has_found(self)
         if not isinstance(sys.exc_info()[1], OverdueError):  # of those the watchdog has told
             self._log_failure()
-        gone = self._gone
         self._gone = True
         self._end()
-        if not gone:
+        if self._protocol.exchange is self:  # else its client has left, or has its answer
             self._protocol.fail(504 if overdue else 500)

@@ -13,11 +13,12 @@ from contextvars import Context, copy_context
 from typing import TYPE_CHECKING
 
 from sdserve.core.gateway.wsgi import encode_fields, promised_length
-from sdserve.core.http.request import Request
+from sdserve.core.http.request import Field, Request
 from sdserve.core.http.response import early_hints
 from sdserve.worker.http import HttpProtocol
 from sdserve.worker.stacks import stack_of
-from sdserve.worker.wsgi_exchange import WsgiExchange
+from sdserve.worker.threads import ThreadPool
+from sdserve.worker.wsgi_exchange import GoneError, WsgiExchange
 from sdserve.worker.wsgi_files import FilePart, FileWrapper, real_part
 
 if TYPE_CHECKING:
@@ -30,10 +31,6 @@ _AHEAD = 8
 
 _QUEUED, _COMPLETE = 0, -1
 """`progress` of a call that has not begun, and of one that has given its whole answer."""
-
-
-class _ClientGoneError(Exception):
-    """The client has left, and the thread that answers it should stop."""
 
 
 class PooledExchange(WsgiExchange):
@@ -54,18 +51,21 @@ class PooledExchange(WsgiExchange):
         self.progress = _QUEUED
         """Rises with each part. Written by the thread alone."""
 
+    @property
+    def _pool(self) -> ThreadPool:
+        pool = self._gateway.pool
+        assert pool is not None
+        return pool
+
     def body_ended(self) -> None:
         gateway = self._gateway
-        assert gateway.pool is not None
         gateway.calls.add(self)
-        gateway.queued[self] = gateway.now
-        gateway.pool.submit(self._work)
+        self._pool.submit(self, gateway.now)
 
     # On the thread
 
-    def _work(self) -> None:
-        if self._gateway.queued.pop(self, None) is None:
-            return  # it has been answered without the application, or the client has left
+    def __call__(self) -> None:
+        """Run the application: what the pool has taken this for."""
         self.progress = 1
         copy_context().run(self._call)
 
@@ -76,10 +76,10 @@ class PooledExchange(WsgiExchange):
             is_sent_by_loop = type(result) is FileWrapper and self._posts_file(result)
             if not is_sent_by_loop:
                 self._produce(result)
-        except _ClientGoneError:
-            pass
-        except BaseException:  # SystemExit too: nothing an application raises ends a thread
-            self._log_failure()
+        except BaseException as error:  # SystemExit too: nothing an application raises ends a thread
+            # Where our client is still there, it was the `write` of another request.
+            if not (self._gone and type(error) is GoneError):
+                self._log_failure()
             if not self._gone:  # else the loop may have ended as well
                 self._gateway.loop.call_soon_threadsafe(self._failed)
         finally:
@@ -123,8 +123,8 @@ class PooledExchange(WsgiExchange):
         return length is not None and self._posted + len(part) >= length
 
     def _put(self, body: bytes, more: bool) -> None:
-        if self._gone:
-            raise _ClientGoneError  # again, to an application that has caught the last one
+        if self._gone or self.progress == _COMPLETE:
+            raise GoneError  # again, to an application that has caught the last one
         if self._ahead is None:
             self._ahead = threading.Semaphore(_AHEAD)
         self._ahead.acquire()
@@ -135,7 +135,7 @@ class PooledExchange(WsgiExchange):
 
     def _post(self, body: bytes, more: bool) -> None:
         if self._gone:
-            raise _ClientGoneError
+            raise GoneError
         self._posted += len(body)
         self.progress = self.progress + 1 if more else _COMPLETE
         self._gateway.loop.call_soon_threadsafe(self._deliver, body, more)
@@ -148,7 +148,8 @@ class PooledExchange(WsgiExchange):
             return False
         try:
             if self._gone:
-                raise _ClientGoneError
+                raise GoneError
+            self.progress = _COMPLETE
             self._context = copy_context()
             self._gateway.loop.call_soon_threadsafe(self._deliver_file, part)
         except BaseException:
@@ -159,8 +160,11 @@ class PooledExchange(WsgiExchange):
     def early_hints(self, headers: list[tuple[str, str]]) -> None:
         fields = encode_fields(headers)
         early_hints(fields)  # what is wrong with them is raised here, in the application
-        if not self._gone:
-            self._gateway.loop.call_soon_threadsafe(self._send_hints, fields)
+        if self._ahead is None:
+            self._ahead = threading.Semaphore(_AHEAD)
+        # Not more than the loop keeps up with, and without waiting for it: they are advice.
+        if not self._gone and self._ahead.acquire(blocking=False):
+            self._gateway.loop.call_soon_threadsafe(self._deliver_hints, fields)
 
     # On the loop
 
@@ -175,23 +179,27 @@ class PooledExchange(WsgiExchange):
             self._protocol.fail()
             return
         if not more:
-            self._gone = True
+            self._stop()
         elif self._protocol.write_paused:
             self._owed += 1
         elif self._ahead is not None:
             self._ahead.release()
 
+    def _deliver_hints(self, fields: list[Field]) -> None:
+        assert self._ahead is not None
+        self._ahead.release()
+        self._send_hints(fields)
+
     def _deliver_file(self, part: FilePart) -> None:
         def done(error: OSError | None) -> None:
             del error  # the connection has said and done what there is to
-            self._gone = True
             part.descriptor.close()
-            assert self._gateway.pool is not None
-            self._gateway.pool.submit(self._close_file)
+            self._pool.submit(self._close_file, self._gateway.now)
 
         if self._gone:
             done(None)
             return
+        self._stop()  # nothing may come into the midst of it
         try:
             self._send_part(part, done)
         except Exception:
@@ -209,7 +217,7 @@ class PooledExchange(WsgiExchange):
             self._ahead.release(owed)
 
     def _stop(self) -> None:
-        """Let the thread run into `_ClientGoneError` wherever it waits."""
+        """Let whoever writes run into `GoneError`, also where it waits."""
         self._gone = True
         if self._ahead is not None:
             self._ahead.release(_AHEAD)
@@ -221,10 +229,9 @@ class PooledExchange(WsgiExchange):
 
     def disconnected(self) -> None:
         self._stop()
-        gateway = self._gateway
-        if gateway.queued.pop(self, None) is not None:
+        if self._pool.withdraw(self):
             self._finish()
-        elif self not in gateway.calls:
+        elif self not in self._gateway.calls:
             self._close_result()  # its body is incomplete
 
     # Time
@@ -235,21 +242,19 @@ class PooledExchange(WsgiExchange):
         return self._protocol.write_paused and not self._gone
 
     def expire(self, waited: float) -> None:
-        """It has been taken out of the queue: answer without the application, which is too busy."""
+        """It has been withdrawn from the pool: answer without the application, which is too busy."""
         self._stop()
         self._protocol.fail(503, retry_after=waited)
         self._finish()
 
     def end_overdue(self, seconds: float) -> None:
         """Leave the thread behind, with whatever it does, and answer for the application."""
-        pool = self._gateway.pool
-        assert pool is not None
         log.error(
             "%s: the application made no progress for %.0f seconds (workers.request_timeout); its thread is"
             " left behind, and was at:\n%s",
             self.where,
             seconds,
-            stack_of(pool.leave_behind(self._work)),
+            stack_of(self._pool.leave_behind(self)),
         )
         was_gone = self._gone
         self._stop()

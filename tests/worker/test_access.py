@@ -14,6 +14,9 @@ def application(environ, start_response):
     if environ["PATH_INFO"] == "/cut":
         start_response("200 OK", [("Content-Length", "9")])
         return iter([b"x", "not bytes"])
+    if environ["PATH_INFO"].startswith("/long"):
+        start_response("200 OK", [("Content-Length", "3")])
+        return [b"hello"] if environ["PATH_INFO"] == "/long" else iter([b"he", b"llo"])
     start_response("404 Not Found" if environ["PATH_INFO"] == "/missing" else "200 OK", PLAIN)
     return [b"hello", b" world"] if environ["PATH_INFO"] == "/parts" else [b"hello"]
 
@@ -29,6 +32,9 @@ def lines(worker):
         (REQUEST, '"GET / HTTP/1.1" 200 5'),
         (b"HEAD /missing?a=b HTTP/1.0\r\n\r\n", '"HEAD /missing?a=b HTTP/1.0" 404 0'),
         (b"HEAD /parts HTTP/1.1\r\nHost: a\r\n\r\n", '"HEAD /parts HTTP/1.1" 200 0'),
+        (b"GET /long HTTP/1.1\r\nHost: a\r\n\r\n", '"GET /long HTTP/1.1" 200 3'),
+        (b"GET /long/parts HTTP/1.1\r\nHost: a\r\n\r\n", '"GET /long/parts HTTP/1.1" 200 3'),
+        (b"HEAD /long HTTP/1.1\r\nHost: a\r\n\r\n", '"HEAD /long HTTP/1.1" 200 0'),
         (b"GET /parts HTTP/1.1\r\nHost: a\r\n\r\n", '"GET /parts HTTP/1.1" 200 11'),
         (b"GET /a%20b HTTP/1.1\r\nHost: a\r\n\r\n", '"GET /a%20b HTTP/1.1" 200 5'),
         (b'GET /"\\x HTTP/1.1\r\nHost: a\r\n\r\n', '"GET /\\x22\\x5cx HTTP/1.1" 200 5'),

@@ -87,6 +87,47 @@ def test_an_early_hint_comes_too_late_in_the_middle_of_the_body(serve):
     assert worker.errors() == []
 
 
+def test_early_hints_wait_for_a_client_that_does_not_read(serve):
+    count, sent = 2000, []
+
+    @http_only
+    async def application(scope, receive, send):
+        for number in range(count):
+            await send(hint(b"x" * 8000))
+            sent.append(number)
+        await send(START)
+        await send(body(b"hello"))
+
+    worker = serve(application, send_buffer=65536)
+    client = worker.connect(receive_buffer=4096)
+    client.send(REQUEST)
+    worker.wait_for(lambda: [it for it in worker.server._protocols if it.write_paused])
+    worker.settle()
+    assert len(sent) < count / 4
+    for _ in range(count):
+        assert client.head()[0] == 103
+    assert client.response().body == b"hello"
+
+
+def test_early_hints_end_when_the_client_has_left(serve):
+    @http_only
+    async def application(scope, receive, send):
+        async def send_for_ever():
+            while True:
+                await send(hint(b"x" * 8000))
+
+        with pytest.raises(OSError, match="disconnected"):
+            await send_for_ever()
+        told("raised")
+
+    told = Told()
+    client = serve(application, send_buffer=65536).connect(receive_buffer=4096)
+    client.send(REQUEST)
+    client.head()
+    client.reset()
+    assert told.next() == "raised"
+
+
 def test_an_old_client_gets_no_early_hint(serve):
     assert serve(sending(hint(b"</a>"), START, body(b"x"))).request(OLD).body == b"x"
 

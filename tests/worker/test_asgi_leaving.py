@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 
 import pytest
 
@@ -148,3 +149,82 @@ def test_send_raises_oserror_once_the_client_is_gone(serve):
     client.close()
     assert [told.next(), told.next()] == ["raised", "raised"]
     assert worker.errors() == []
+
+
+def test_asking_again_and_again_whether_the_client_has_left_costs_no_memory(serve):
+    """As Starlette's `is_disconnected` does on a stream of events."""
+
+    @http_only
+    async def application(scope, receive, send):
+        async def ask(times):
+            for _ in range(times):
+                asking = asyncio.ensure_future(receive())
+                await asyncio.sleep(0)
+                asking.cancel()
+                await asyncio.wait([asking])
+            return len(gc.get_objects())
+
+        await receive()
+        told(await ask(100))
+        told(await ask(10_000))
+        await hello(scope, receive, send)
+
+    told = Told()
+    assert serve(application).request().body == b"hello"
+    before, after = told.next(), told.next()
+    assert after < before + 1000
+
+
+def test_who_asks_no_more_takes_nothing_from_who_still_does(serve):
+    @http_only
+    async def application(scope, receive, send):
+        await receive()
+        first, second, third = (asyncio.ensure_future(receive()) for _ in range(3))
+        await asyncio.sleep(0)
+        second.cancel()
+        await asyncio.wait([second])
+        told("asked")
+        told([message["type"] for message in await asyncio.gather(first, third)])
+
+    told = Told()
+    client = serve(application).connect()
+    client.send(REQUEST)
+    assert told.next() == "asked"
+    client.reset()
+    assert told.next() == ["http.disconnect"] * 2
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"POST /poll HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n" + bytes(100_000),
+        REQUEST + b"GET /poll HTTP/1.1\r\nHost: a\r\n\r\n",
+    ],
+    ids=["a body that fills the buffer", "a pipelined request"],
+)
+def test_a_reset_is_noticed_behind_whatever_was_sent(serve, sent):
+    release = asyncio.Event()
+
+    @http_only
+    async def application(scope, receive, send):
+        if scope["path"] == "/":
+            await hello(scope, receive, send)
+            return
+        told("called")
+        await release.wait()
+        while (await receive()).get("more_body"):
+            pass
+        told("all read")
+        told((await receive())["type"])
+
+    told = Told()
+    worker = serve(application)
+    client = worker.connect()
+    worker.settle()
+    worker.call(client.send, sent)
+    assert told.next() == "called"
+    worker.wait_for(lambda: [it for it in worker.server._protocols if it.connection.answering])
+    worker.call(release.set)
+    assert told.next() == "all read"
+    client.reset()
+    assert told.next() == "http.disconnect"

@@ -174,6 +174,20 @@ def test_a_large_body_that_nobody_reads_ends_the_connection_after_the_answer(ser
     assert client.is_over()
 
 
+def test_a_drain_does_not_cut_a_connection_that_is_closed_in_stages(serve):
+    worker = serve(ignoring)
+    client = worker.connect()
+    client.send(POST % 200_000)
+    assert client.response().body == b"hello"
+    assert client.rest() == b""
+    worker.drain()
+    for _ in range(3):
+        client.send(bytes(1000))
+        worker.settle()  # a reset would arrive
+    client.end()
+    worker.wait_until_drained()
+
+
 def test_a_chunked_body_that_nobody_reads_ends_the_connection_once_it_is_large(serve):
     client = serve(ignoring).connect()
     client.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")

@@ -66,6 +66,22 @@ def test_a_drain_closes_idle_connections(serve):
     worker.wait_until_drained()
 
 
+def test_a_drain_serves_a_request_that_it_finds_unread(serve):
+    worker = serve(hello)
+    client = worker.connect()
+    assert client.request().status == 200
+
+    def drain_behind_a_request():
+        client.send(REQUEST)
+        worker.server.drain()
+
+    worker.call(drain_behind_a_request)
+    response = client.response()
+    assert (response.body, response.fields["connection"]) == (b"hello", "close")
+    assert client.is_over()
+    worker.wait_until_drained()
+
+
 def test_a_drain_serves_who_was_just_accepted(serve):
     worker = serve(hello)
     client = worker.connect()

@@ -12,7 +12,7 @@ import pytest
 
 from sdserve.host import scoreboard
 from tests.worker.answers import wsgi_hello
-from tests.worker.serving import REQUEST, TIMEOUT
+from tests.worker.serving import REQUEST, TICK, TIMEOUT
 
 
 def answered(client, seconds):
@@ -33,18 +33,49 @@ def wait_for(condition):
 def test_at_the_limit_no_more_are_accepted_until_one_leaves(serve):
     worker = serve(wsgi_hello, max_connections=2)
     first, second = worker.connect(), worker.connect()
-    assert [first.request().status, second.request().status] == [200, 200]
+    for client in (first, second):
+        assert client.request().status == 200
+        client.send(REQUEST[:-1])  # not idle
+    worker.settle()
     third = worker.connect()
     third.send(REQUEST)
     worker.settle()
     assert not answered(third, 0.2)
     assert worker.row.words[scoreboard.CONNECTIONS] == 2
     # Who is connected is served on.
-    assert first.request().status == 200
+    assert first.request(REQUEST[-1:]).status == 200
     first.close()
     assert third.response().status == 200
     second.close()
     assert worker.connect().request().status == 200
+
+
+def test_at_the_limit_who_waits_has_the_place_of_who_is_idle(serve, monkeypatch):
+    monkeypatch.setattr("sdserve.worker.server._RECLAIMED", 1)
+    worker = serve(wsgi_hello, max_connections=3)
+    clients = [worker.connect() for _ in range(3)]
+    for client in clients:
+        for _ in range(2):  # and as long as nobody waits, they stay
+            assert client.request().status == 200
+        now = worker.server.clock.now
+        wait_for(lambda now=now: worker.server.clock.now > now + TICK)
+    late = [worker.connect() for _ in range(2)]
+    for client in late:
+        assert client.request().status == 200
+    assert clients[0].is_over()
+    assert clients[1].is_over()
+    assert clients[2].request().status == 200
+
+
+def test_who_waits_may_be_the_next_at_once(serve, monkeypatch):
+    """Not at the next tick: others may wait behind."""
+    monkeypatch.setattr("sdserve.worker.server._RECLAIMED", 1)
+    worker = serve(wsgi_hello, max_connections=1)
+    clients = [worker.connect() for _ in range(4)]
+    for client in clients:
+        assert client.request().status == 200
+    assert [client.is_over() for client in clients[:3]] == [True] * 3
+    assert clients[3].request().status == 200
 
 
 def test_the_limit_is_said_once_a_minute(serve):
@@ -124,6 +155,20 @@ def test_idle_connections_make_room_for_new_ones(serve, no_more_descriptors, mon
     clients[3].send(REQUEST[-1:])
     assert clients[3].response().status == 200
     assert [answered(client, 0) for client in clients[:3]].count(True) == 2
+
+
+def test_a_connection_is_not_idle_if_a_request_waits_to_be_read(serve):
+    worker = serve(wsgi_hello)
+    client = worker.connect()
+    assert client.request().status == 200
+
+    def reclaim_behind_a_request():
+        client.send(REQUEST)
+        worker.server._reclaim()
+
+    worker.call(reclaim_behind_a_request)
+    assert client.response().status == 200
+    assert client.request().status == 200
 
 
 def test_who_was_idle_for_longest_goes_first(serve, monkeypatch):

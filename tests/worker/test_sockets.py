@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from sdserve.worker.boot import new_event_loop
-from sdserve.worker.sockets import reset_when_closed, unacknowledged
+from sdserve.worker.sockets import reset_when_closed, unacknowledged, unread
 from tests.worker.serving import TIMEOUT
 
 
@@ -72,6 +72,17 @@ def test_nothing_waits_in_a_socket_that_is_gone(connected):
     turn(loop)
     reset_when_closed(transport)
     assert unacknowledged(transport) == 0
+    assert unread(transport) == 0
+
+
+def test_what_the_client_has_sent_is_seen_before_it_is_read(connected):
+    loop, transport, client = connected(0)
+    assert unread(transport) == 0
+    client.send(b"hello")
+    assert unread(transport) == 5
+    turn(loop)
+    assert unread(transport) == 0
+    transport.close()
 
 
 def test_a_reset_in_place_of_the_end(connected):

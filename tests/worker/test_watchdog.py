@@ -199,6 +199,45 @@ def test_a_signal_that_comes_late_does_nothing(watchdog):
     watchdog.call(signal.raise_signal, SIGNAL)
 
 
+def test_a_call_that_ends_in_the_same_instant_is_not_told(watchdog, found, caplog, monkeypatch):
+    """Found overdue, but it ends before the signal comes: no error, and no reason to replace anything."""
+    go_on, killed = threading.Event(), threading.Event()
+    kill = signal.pthread_kill
+
+    def late(thread, number):
+        go_on.set()
+        assert ended.wait(TIMEOUT)
+        kill(thread, number)
+        killed.set()
+
+    ended = threading.Event()
+    monkeypatch.setattr("sdserve.worker.watchdog.signal.pthread_kill", late)
+    assert watchdog.call(go_on.wait, TIMEOUT)
+    ended.set()
+    assert killed.wait(TIMEOUT)
+    monkeypatch.setattr("sdserve.worker.watchdog.signal.pthread_kill", kill)
+    assert not watchdog.has_found(watchdog.subject)
+    with pytest.raises(OverdueError):
+        watchdog.call(sleep)  # it still looks
+    found.get(timeout=TIMEOUT)
+    assert found.empty()
+    (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert "in sleep" in record.getMessage()
+
+
+def test_code_that_handles_no_signal_is_told_all_the_same(watchdog, found):
+    """As C code is that does not return."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {SIGNAL})
+    try:
+        watchdog.call(found.get, True, TIMEOUT)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {SIGNAL})
+    with pytest.raises(OverdueError):
+        watchdog.call(spin)
+    found.get(timeout=TIMEOUT)
+    assert found.empty()
+
+
 def test_nothing_is_looked_at_once_it_has_stopped(found):
     before = signal.getsignal(SIGNAL)
     watchdog = Watchdog(SOON, lambda: found.put(True))

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from sdserve.worker.wsgi_exchange import GoneError
 from tests.worker.answers import CHUNKED, PLAIN, Parts, Told
 from tests.worker.answers import wsgi_hello as hello
 from tests.worker.serving import REQUEST, TIMEOUT
@@ -88,6 +89,61 @@ def test_hints_to_a_client_that_has_left(serve):
     worker.wait_for(lambda: not worker.server._protocols)
     go_on.set()
     assert ended.next()
+    assert worker.errors() == []
+
+
+def interim_responses(client):
+    """How many precede the answer, which is hello."""
+    for count in range(MANY + 1):
+        status, fields = client.head()
+        if status == 200:
+            assert client.read(int(fields["content-length"])) == b"hello"
+            return count
+        assert (status, set(fields)) == (103, {"link"})
+    pytest.fail("more than were sent")
+
+
+MANY = 2000
+LARGE_LINK = ("Link", "</style.css>; x=" + "x" * 8000)
+
+
+def test_hints_do_not_wait_for_a_client_that_does_not_read(serve, threads):
+    sizes = []
+
+    def application(environ, start_response):
+        (protocol,) = worker.server._protocols
+        for number in range(MANY):
+            environ["wsgi.early_hints"]([LARGE_LINK])
+            if threads > 1 and not number % 8:
+                worker.settle()
+        sizes.append(protocol.transport.get_write_buffer_size())
+        return hello(environ, start_response)
+
+    worker = serve(application, threads=threads, send_buffer=65536)
+    client = worker.connect(receive_buffer=4096)
+    client.send(REQUEST)
+    worker.wait_for(lambda: sizes)
+    assert sizes[0] < 1_000_000
+    assert 0 < interim_responses(client) < MANY // 2
+    client.send(REQUEST)
+    assert interim_responses(client) > 0
+    assert worker.errors() == []
+
+
+def test_hints_do_not_pile_up_in_front_of_a_loop_that_is_busy(serve):
+    def application(environ, start_response):
+        go_on = threading.Event()
+        worker.loop.call_soon_threadsafe(go_on.wait, TIMEOUT)
+        for _ in range(MANY):
+            environ["wsgi.early_hints"]([LINK])
+        go_on.set()
+        return hello(environ, start_response)
+
+    worker = serve(application, threads=2)
+    client = worker.connect()
+    for _ in range(2):
+        client.send(REQUEST)
+        assert 1 <= interim_responses(client) <= 16
     assert worker.errors() == []
 
 
@@ -224,3 +280,109 @@ def test_close_that_cannot_be_looked_up_is_logged_and_no_more(serve, threads):
     for _ in range(6):
         assert client.request().body == b"x"
     assert worker.errors() == ["GET /: close() of the application's iterable raised"] * 6
+
+
+# write() where there is no place for it
+
+FIRST, SECOND = REQUEST.replace(b"/", b"/first", 1), REQUEST.replace(b"/", b"/second", 1)
+
+
+@pytest.mark.parametrize("parts", [[b"hel", b"lo"], [b"hello"], iter], ids=["two", "one", "written"])
+def test_close_cannot_write_behind_the_end(serve, threads, parts):
+    results = []
+
+    def application(environ, start_response):
+        write = start_response("200 OK", PLAIN)
+        if parts is iter:
+            write(b"hello")
+
+        class Result(Parts):
+            def close(self):
+                super().close()
+                write(b"behind the end")
+
+        results.append(Result([] if parts is iter else parts))
+        return results[-1]
+
+    worker = serve(application, threads=threads)
+    client = worker.connect()
+    for _ in range(6):
+        assert client.request().body == b"hello"
+    assert all(result.was_closed_once() for result in results)
+    client.end()
+    assert client.is_over()
+    assert worker.errors() == ["GET /: close() of the application's iterable raised"] * 6
+
+
+@pytest.mark.parametrize("pipelined", [False, True])
+@pytest.mark.parametrize("result", [[b"hello"], [b"hel", b"lo"]], ids=["one", "two"])
+def test_the_write_of_another_request_is_refused(serve, threads, result, pipelined):
+    """It raises in the request that calls it, whose own answer is then a 500 or what it makes of it."""
+    kept = []
+
+    def application(environ, start_response):
+        write = start_response("200 OK", PLAIN)
+        if environ["PATH_INFO"] == "/first":
+            kept.append(write)
+            return result
+        if environ["PATH_INFO"] == "/catch":
+            with pytest.raises(GoneError):
+                kept[0](b"from elsewhere")
+            return [b"caught"]
+        if environ["PATH_INFO"] == "/begun":
+            write(b"begun")
+        kept[0](b"from elsewhere")
+        return None
+
+    worker = serve(application, threads=threads)
+    client = worker.connect()
+    requests = [FIRST, SECOND, REQUEST.replace(b"/", b"/catch", 1), REQUEST.replace(b"/", b"/begun", 1)]
+    if pipelined:
+        client.send(b"".join(requests))
+    for number, (status, body) in enumerate(
+        [(200, b"hello"), (500, b"500 Internal Server Error\n"), (200, b"caught")]
+    ):
+        if not pipelined:
+            client.send(requests[number])
+        response = client.response()
+        assert (response.status, response.body) == (status, body)
+    if not pipelined:
+        client.send(requests[3])
+    assert b"from elsewhere" not in client.rest_of_cut()
+    assert worker.errors() == [f"GET /{path}: the application raised" for path in ("second", "begun")]
+
+
+@pytest.mark.parametrize("end", ["return", "file", "raise"])
+def test_a_thread_of_the_applications_that_writes_ends_with_the_answer(serve, tmp_path, end):
+    """It waits for a client that does not read, and nobody waits for it."""
+    refused, go_on = Told(), threading.Event()
+    path = tmp_path / "file"
+    path.write_bytes(b"file")
+
+    def application(environ, start_response):
+        write = start_response("200 OK", PLAIN)
+
+        def write_on():
+            try:
+                for _ in range(1000):
+                    write(bytes(65536))
+            except GoneError as error:
+                refused(error)
+
+        threading.Thread(target=write_on, daemon=True).start()
+        assert go_on.wait(TIMEOUT)
+        if end == "raise":
+            raise ValueError
+        return environ["wsgi.file_wrapper"](path.open("rb")) if end == "file" else []
+
+    worker = serve(application, threads=2, send_buffer=65536)
+    client = worker.connect(receive_buffer=4096)
+    client.send(REQUEST)
+    (exchange,) = worker.wait_for(lambda: list(worker.server.gateway.calls))
+    worker.wait_for(lambda: exchange._owed and exchange._ahead._value == 0)
+    go_on.set()
+    if end == "file":
+        client.head()
+        assert set(b"".join(iter(client.chunk, b"")).split(b"\0")) == {b"", b"file"}
+    assert refused.next()
+    assert worker.errors() == (["GET /: the application raised"] if end == "raise" else [])

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from django.core.files import File
 
+from sdserve.worker.wsgi_exchange import GoneError
 from sdserve.worker.wsgi_files import FileWrapper, real_part
 from tests.worker.answers import PLAIN, Told
 from tests.worker.serving import REQUEST, TIMEOUT
@@ -268,6 +269,48 @@ def test_what_was_written_comes_before_the_file(serve, threads, path, tracked):
         response = client.request()
         assert response.body == b"written" + CONTENT
         assert response.fields["transfer-encoding"] == "chunked"
+
+
+@pytest.mark.parametrize("promised", [100, 7, 3])
+def test_what_was_written_is_part_of_the_content_length(serve, threads, path, tracked, promised):
+    def application(environ, start_response):
+        start_response("200 OK", [("Content-Length", str(promised))])(b"written")
+        return tracked.open(path)
+
+    worker = serve(application, threads=threads)
+    client = worker.connect()
+    for _ in range(2):
+        assert client.request().body == (b"written" + CONTENT)[:promised]
+        assert tracked.was_closed()
+    complaint = "the application sent more than its Content-Length; the rest was cut off"
+    assert worker.errors() == ([complaint] * 2 if promised < len(b"written") else [])
+
+
+def test_nothing_can_be_written_while_a_file_is_sent(serve, threads, path, tracked):
+    path.write_bytes(LARGE)
+    kept, told = [], Told()
+
+    def application(environ, start_response):
+        if environ["PATH_INFO"] == "/write":
+            try:
+                kept[0](b"from elsewhere")
+            except Exception as error:
+                told(type(error))
+            start_response("200 OK", PLAIN)
+            return [b"hello"]
+        kept.append(start_response("200 OK", PLAIN))
+        return tracked.open(path)
+
+    worker = serve(application, threads=threads, send_buffer=65536)
+    client = worker.connect(receive_buffer=4096)
+    client.send(REQUEST)
+    client.head()
+    assert worker.request(REQUEST.replace(b"/", b"/write", 1)).body == b"hello"
+    assert told.next() is GoneError
+    assert client.read(len(LARGE)) == LARGE
+    assert client.request(REQUEST.replace(b"/", b"/write", 1)).body == b"hello"
+    assert told.next() is GoneError
+    assert worker.errors() == []
 
 
 @pytest.mark.parametrize("status", ["204 No Content", "304 Not Modified"])

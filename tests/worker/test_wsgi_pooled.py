@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+from math import inf
 
 import pytest
 
 from sdserve.core.wire.messages import Draining, Ready, RecycleAsked
 from sdserve.errors import EXIT_OK
+from sdserve.worker.wsgi_pooled import PooledExchange
 from tests.worker.answers import PLAIN, Parts, Told
 from tests.worker.answers import wsgi_hello as hello
 from tests.worker.serving import REQUEST, TICK, TIMEOUT
@@ -85,6 +88,10 @@ def test_a_request_that_waits_too_long_is_answered_503_without_the_application(s
     assert warning in worker.log.texts()
 
 
+def waiting(worker):
+    return worker.server.gateway.pool.submitted_until(inf)
+
+
 def let_ticks_pass(worker):
     passed = threading.Event()
     worker.call(worker.loop.call_later, 4 * TICK, passed.set)
@@ -97,9 +104,9 @@ def test_below_the_limit_a_request_waits_as_long_as_it_takes(serve, stuck, limit
     clients = [worker.connect() for _ in range(4)]
     for client in clients:
         client.send(get(b"/stuck"))
-    worker.wait_for(lambda: len(worker.server.gateway.queued) == 2)
+    worker.wait_for(lambda: len(waiting(worker)) == 2)
     let_ticks_pass(worker)
-    assert worker.call(lambda: len(worker.server.gateway.queued)) == 2
+    assert len(waiting(worker)) == 2
     stuck.go_on.set()
     assert [client.response().body for client in clients] == [b"hello"] * 4
 
@@ -111,7 +118,7 @@ def test_the_body_of_a_request_that_is_not_called_is_given_back(serve, stuck):
         stuck.called.next()
     client = worker.connect()
     client.send(b"POST /late HTTP/1.1\r\nHost: a\r\nContent-Length: 20\r\n\r\n" + bytes(20))
-    (exchange,) = worker.wait_for(lambda: list(worker.server.gateway.queued))
+    (exchange,) = worker.wait_for(lambda: waiting(worker))
     assert client.response().status == 503
     worker.settle()
     assert exchange._spool._file.closed
@@ -124,11 +131,39 @@ def test_a_client_that_leaves_the_queue_is_forgotten_at_once(serve, stuck):
         stuck.called.next()
     client = worker.connect()
     client.send(b"POST /late HTTP/1.1\r\nHost: a\r\nContent-Length: 20\r\n\r\n" + bytes(20))
-    (exchange,) = worker.wait_for(lambda: list(worker.server.gateway.queued))
+    (exchange,) = worker.wait_for(lambda: waiting(worker))
     client.reset()
-    worker.wait_for(lambda: not worker.server.gateway.queued)
+    worker.wait_for(lambda: not waiting(worker))
     assert worker.call(lambda: worker.server.gateway.busy) == 2
     assert exchange._spool._file.closed
+
+
+def exchanges():
+    gc.collect()
+    return sum(type(found) is PooledExchange for found in gc.get_objects())
+
+
+@pytest.mark.parametrize("limit", [0, SOON])
+def test_nothing_is_kept_of_a_request_that_no_thread_took(serve, stuck, limit):
+    """Left by its client, or answered 503, while all threads are busy for as long as they like."""
+    worker = serve(stuck, threads=2, max_queue_time=limit)
+    before = exchanges()
+    for _ in range(2):
+        worker.connect().send(get(b"/stuck"))
+        stuck.called.next()
+    clients = [worker.connect() for _ in range(20)]
+    for client in clients:
+        client.send(get(b"/late"))
+    if limit:
+        assert {client.response().status for client in clients} == {503}
+    else:
+        worker.wait_for(lambda: len(waiting(worker)) == len(clients))
+        for client in clients:
+            client.reset()
+    worker.wait_for(lambda: not waiting(worker))
+    assert worker.call(exchanges) == before + 2
+    stuck.go_on.set()
+    assert worker.request(get(b"/hello")).body == b"hello"
 
 
 # workers.request_timeout

@@ -122,7 +122,7 @@ class Connection:
 
     @property
     def bodiless(self) -> bool:
-        """True if the response is one to HEAD, a 204 or a 304: nothing of its body is sent."""
+        """True if the response is one to HEAD, a 204, 205 or 304: nothing of its body is sent."""
         return self._head_only
 
     @property
@@ -282,7 +282,7 @@ class Connection:
         head = Head(status, fields)
         lines = head.lines
         code = status[9:12]
-        bodiless = code == b"204" or code == b"304"
+        bodiless = code != b"200" and code in (b"204", b"205", b"304")
         self._head_only = head_only = bodiless or request.method == "HEAD"
         close_delimited = False
         if head.length is not None:
@@ -296,6 +296,8 @@ class Connection:
                 close_delimited = request.minor == 0
             if not (bodiless or request.minor == 0):
                 lines.append(b"transfer-encoding: chunked")
+        if code == b"205":
+            lines.append(b"content-length: 0")  # RFC 9110 section 15.3.6: it has content, and that is empty
         self._chunks = not close_delimited
         # An unanswered `Expect` closes: the body may come or not, so the next bytes cannot be told apart.
         awaited = request.expects_continue and self._state == _BODY
@@ -321,8 +323,10 @@ class Connection:
         Both are told in `complaint`.
 
         Raises:
-            LocalProtocolError: `body` is not bytes; nothing of it may be sent.
+            LocalProtocolError: `body` is not bytes, or no response is open; nothing of it may be sent.
         """
+        if self.response_complete or not self.response_started:
+            raise LocalProtocolError("the application sent a part of a body outside of its response")
         if type(body) is not bytes:
             body = _as_bytes(body)
         if self._head_only:
@@ -346,13 +350,11 @@ class Connection:
         """Return the end of the response, with trailers where it is chunked (RFC 9112 section 7.1.2).
 
         Raises:
-            LocalProtocolError: a field may not stand there; nothing of it may be sent.
+            LocalProtocolError: a field may not stand there, or no response is open; nothing may be sent.
         """
         section = trailer_section(fields)
-        if self._head_only or not self._chunks or self._remaining != _UNKNOWN:
-            return self.send_data(b"", False, now)
-        self._complete(now)
-        return b"0\r\n%b\r\n" % section
+        last_chunk = self.send_data(b"", False, now)
+        return b"0\r\n%b\r\n" % section if last_chunk else b""
 
     def plain_room(self, count: int) -> int:
         """Return how many of the body's next `count` bytes may go out as they are, without `send_data`.

@@ -13,7 +13,14 @@ from sdserve.core.http.grammar import CONTROLS, TOKEN
 from sdserve.core.http.request import Field
 from sdserve.errors import LocalProtocolError
 
-_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}".encode() for status in HTTPStatus}
+_PHRASES = {status.value: status.phrase for status in HTTPStatus} | {
+    # RFC 9110 section 15.5 has new ones, and Python since 3.13.
+    413: "Content Too Large",
+    414: "URI Too Long",
+    416: "Range Not Satisfiable",
+    422: "Unprocessable Content",
+}
+_STATUS_LINES = {code: f"HTTP/1.1 {code} {phrase}".encode() for code, phrase in _PHRASES.items()}
 
 PLAIN, CONTENT_LENGTH_FIELD, CONNECTION, DATE, SERVER, DROPPED = range(6)
 """What a name means to us."""
@@ -153,8 +160,8 @@ class Head:
             if self.length is not None or not value.isdigit() or len(value) > _LONGEST_LENGTH:
                 raise LocalProtocolError(f"the application sent a bad or second Content-Length: {value!r}")
             self.length = int(value)
-            # RFC 9110 section 8.6: never with 204. Django and Quart say 0.
-            return self.lines[0][9:12] != b"204"
+            # RFC 9110 section 8.6: never with 204. Django and Quart say 0. With 205 it is ours.
+            return self.lines[0][9:12] not in (b"204", b"205")
         if kind == CONNECTION:
             self.close = self.close or b"close" in value.lower()
             return False

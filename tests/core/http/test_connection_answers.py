@@ -164,6 +164,24 @@ def test_an_answer_that_never_has_a_body(status, body, more):
     assert len(dialogue.receive(REQUEST)) == 1
 
 
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+@pytest.mark.parametrize("fields", [[], [(b"Content-Length", b"5")]])
+@pytest.mark.parametrize("body", [b"", b"hello"])
+@pytest.mark.parametrize("more", [False, True])
+def test_a_205_has_no_body_and_says_so(method, fields, body, more):
+    """RFC 9110 section 15.3.6."""
+    dialogue = begun(REQUEST.replace(b"GET", method))
+    answer = Answer.of(dialogue.start(205, fields, body=body, more=more))
+    assert set(answer.fields) == {b"content-length", b"date", b"server"}
+    assert answer.fields[b"content-length"] == b"0"
+    assert answer.body == b""
+    if more:
+        assert dialogue.data(b"more", more=False) == b""
+    assert dialogue.connection.complaint == ""
+    assert not dialogue.connection.must_close
+    assert len(dialogue.receive(REQUEST)) == 1
+
+
 def test_a_length_that_the_application_tells_with_204_is_not_sent():
     answer = begun().answer(204, [(b"Content-Length", b"0")])
     assert set(answer.fields) == {b"date", b"server"}

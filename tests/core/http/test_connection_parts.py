@@ -7,7 +7,7 @@ import pytest
 from sdserve.core.http.connection import Connection
 from sdserve.core.http.options import HttpOptions
 from sdserve.errors import LocalProtocolError
-from tests.core.http.dialogue import EXPECTING, REQUEST, Answer, Dialogue
+from tests.core.http.dialogue import EXPECTING, REQUEST, Answer, Dialogue, post
 
 HTTP10 = b"GET / HTTP/1.0\r\n\r\n"
 HEAD = b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -108,6 +108,64 @@ def test_nothing_is_sent_of_a_bad_trailer():
         dialogue.connection.send_trailers([(b"content-length", b"1")], dialogue.now)
     assert not dialogue.connection.response_complete
     assert dialogue.connection.send_trailers([DIGEST], dialogue.now)
+
+
+# Parts of no response
+
+
+def before_a_request(dialogue):
+    pass
+
+
+def before_the_response(dialogue):
+    dialogue.receive(REQUEST)
+
+
+def after_the_response(dialogue):
+    dialogue.receive(REQUEST)
+    dialogue.answer(body=b"x")
+
+
+def after_a_stream(dialogue):
+    dialogue.receive(REQUEST)
+    dialogue.start(more=True)
+    dialogue.data(b"x", more=False)
+
+
+def after_a_response_before_its_request_has_ended(dialogue):
+    dialogue.receive(post(3))
+    dialogue.start(more=True)
+    dialogue.data(b"x", more=False)
+
+
+def in_the_next_request(dialogue):
+    after_a_stream(dialogue)
+    dialogue.receive(REQUEST)
+
+
+@pytest.mark.parametrize("more", [True, False])
+@pytest.mark.parametrize(
+    "outside",
+    [
+        before_a_request,
+        before_the_response,
+        after_the_response,
+        after_a_stream,
+        after_a_response_before_its_request_has_ended,
+        in_the_next_request,
+    ],
+)
+def test_a_part_outside_of_a_response_is_refused(outside, more):
+    dialogue = Dialogue()
+    outside(dialogue)
+    connection = dialogue.connection
+    with pytest.raises(LocalProtocolError, match="outside of its response"):
+        dialogue.data(b"x", more=more)
+    with pytest.raises(LocalProtocolError, match="outside of its response"):
+        connection.send_trailers([DIGEST], dialogue.now)
+    if connection.answering:
+        assert dialogue.answer(body=b"x").body == b"x"
+    assert not connection.must_close
 
 
 # Bodies that go out past the connection

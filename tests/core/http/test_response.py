@@ -99,6 +99,19 @@ def test_status_lines(status, line):
     assert status_line(status) == line
 
 
+@pytest.mark.parametrize(
+    ("status", "phrase"),
+    [
+        (413, b"Content Too Large"),
+        (414, b"URI Too Long"),
+        (416, b"Range Not Satisfiable"),
+        (422, b"Unprocessable Content"),
+    ],
+)
+def test_phrases_are_those_of_rfc_9110_whatever_this_python_says(status, phrase):
+    assert status_line(status) == b"HTTP/1.1 %d %b" % (status, phrase)
+
+
 @pytest.mark.parametrize("status", [0, 99, 100, 101, 199, 1000, -200])
 def test_what_is_no_final_status_is_refused(status):
     with pytest.raises(LocalProtocolError, match="not a final status"):
