@@ -23,5 +23,9 @@ def delay(options: FleetOptions, failures: int, *, served: bool) -> float:
 
 def failures_after(options: FleetOptions, failures: int, up_since: float | None, now: float) -> int:
     """How many failures in succession there are with one more at `now`, of what was up since `up_since`."""
-    healthy = up_since is not None and now - up_since >= options.backoff_reset
-    return 1 if healthy else failures + 1
+    return 1 if was_healthy(options, up_since, now) else failures + 1
+
+
+def was_healthy(options: FleetOptions, up_since: float | None, now: float) -> bool:
+    """Whether what was up since `up_since` was so for long enough to be forgiven what was before."""
+    return up_since is not None and now - up_since >= options.backoff_reset

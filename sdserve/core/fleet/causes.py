@@ -43,11 +43,11 @@ def ending(status: int) -> str:
     return f"exit code {status}" if status >= 0 else SIGNALS.get(-status, f"signal {-status}")
 
 
-def worker_end(worker: Worker, status: int) -> tuple[Level, str]:
-    """How bad it is, and what befell the worker that ended with `status`."""
+def worker_end(worker: Worker, status: int, *, oom: bool = False) -> tuple[Level, str]:
+    """How bad it is, and what befell the worker that ended with `status`; `oom` as of `WorkerExited`."""
     match worker.state:
-        case WorkerState.READY:
-            return "error", _unexpected("crashed" if status else "exited unasked", status)
+        case WorkerState.READY | WorkerState.STALLED:
+            return "error", _unexpected("crashed" if status else "exited unasked", status, oom=oom)
         case WorkerState.FAILED:
             return "error", f"failed: {worker.reason}"
         case WorkerState.KILLED:
@@ -55,9 +55,9 @@ def worker_end(worker: Worker, status: int) -> tuple[Level, str]:
         case WorkerState.DRAINING if status == 0:
             return "info", "has drained"
         case WorkerState.DRAINING:
-            return "warning", _unexpected("did not finish draining", status)
+            return "warning", _unexpected("did not finish draining", status, oom=oom)
         case _:
-            return "error", _unexpected("died while it booted", status)
+            return "error", _unexpected("died while it booted", status, oom=oom)
 
 
 def zygote_end(generation: Generation, status: int) -> str:
@@ -91,10 +91,12 @@ def in_brief(text: str) -> str:
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 3]}..."
 
 
-def _unexpected(what: str, status: int) -> str:
+def _unexpected(what: str, status: int, *, oom: bool = False) -> str:
+    if status != KILLED:
+        return f"{what} ({ending(status)})"
     # Nothing here has killed it, so that somebody should know where to look.
-    hint = " from outside, as when memory runs out" if status == KILLED else ""
-    return f"{what} ({ending(status)}{hint})"
+    hint = "by the kernel, for memory ran out" if oom else "from outside, as when memory runs out"
+    return f"{what} ({ending(status)} {hint})"
 
 
 def _killed(reason: str, status: int) -> str:

@@ -12,8 +12,19 @@ Level = Literal["debug", "info", "warning", "error"]
 
 
 @dataclass(frozen=True, slots=True)
+class PrepareGeneration:
+    """Read the configuration anew and resolve what it names.
+
+    Answered by `GenerationPrepared` or `GenerationRefused` in any case, for no deadline is set for it.
+    Not given for generation 1, whose configuration the fleet begins with.
+    """
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
 class OpenGeneration:
-    """Start a zygote for this generation; the same one again when its zygote died.
+    """Start a zygote for this generation; the same one again, of what was prepared, when its zygote died.
 
     Answered by `ZygoteNotStarted`, or by `ZygoteReady` or `ZygoteFailed` and, in the end, `ZygoteExited`.
     """
@@ -24,6 +35,17 @@ class OpenGeneration:
 @dataclass(frozen=True, slots=True)
 class CloseGeneration:
     """Let the generation's zygote go (close its channel). `ZygoteExited` follows."""
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class DropGeneration:
+    """Forget what was prepared for the generation: nobody of it is left, and nobody of it will come.
+
+    It may be given while the answer to `PrepareGeneration` is awaited; one that comes all the same is
+    followed by another of these.
+    """
 
     generation: int
 
@@ -41,6 +63,16 @@ class Fork:
 @dataclass(frozen=True, slots=True)
 class Drain:
     """Ask the worker to finish what it has and exit."""
+
+    generation: int
+    serial: int
+    heir: int = 0
+    """The generation whose workers take its connections over; 0: nobody does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dump:
+    """Have the worker write the stacks of its threads to the log."""
 
     generation: int
     serial: int
@@ -63,7 +95,15 @@ class KillZygote:
 
 @dataclass(frozen=True, slots=True)
 class NotifyReady:
-    """Tell the service manager READY=1, and a terminal the banner. Given once."""
+    """Tell the service manager READY=1: once the fleet is up, and again after each `NotifyReloading`.
+
+    A stop that is asked for between the two has `NotifyStopping` in place of it.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class NotifyReloading:
+    """Tell the service manager RELOADING=1 and MONOTONIC_USEC, see sd_notify(3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +116,23 @@ class NotifyStatus:
     """Tell the service manager STATUS=text. Given when the text changes."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExtendTimeout:
+    """Tell the service manager EXTEND_TIMEOUT_USEC: there was progress, and the next may take so long."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Tell whoever asked with this token what came of it. Each token but 0 gets exactly one."""
+
+    token: int
+    ok: bool
+    text: str
+    """The first line is for people in a hurry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +151,21 @@ class Exit:
 
 
 Effect = (
-    OpenGeneration
+    PrepareGeneration
+    | OpenGeneration
     | CloseGeneration
+    | DropGeneration
     | Fork
     | Drain
+    | Dump
     | Kill
     | KillZygote
     | NotifyReady
+    | NotifyReloading
     | NotifyStopping
     | NotifyStatus
+    | ExtendTimeout
+    | Reply
     | Log
     | Exit
 )

@@ -8,10 +8,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sdserve.core.fleet.options import FleetOptions
+
 
 @dataclass(frozen=True, slots=True)
 class Started:
     """The supervisor runs; the first generation is to be opened."""
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationPrepared:
+    """The answer to `PrepareGeneration`: the new configuration is sound, and `options` is our part of it."""
+
+    generation: int
+    options: FleetOptions
+    remark: str = ""
+    """What whoever asked should know although it worked, as what only a restart can change."""
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRefused:
+    """The other answer to `PrepareGeneration`: there can be no such generation, and why."""
+
+    generation: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +104,28 @@ class WorkerFailed:
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerDraining:
-    """The worker drains of its own accord, as after a SIGTERM sent to it directly."""
+class RecycleAsked:
+    """The worker wants to be replaced, and serves until it is."""
+
+    generation: int
+    serial: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStalled:
+    """A ready worker's loop has not turned for so long (`stall_timeout` or more)."""
+
+    generation: int
+    serial: int
+    seconds: float
+    busy: bool
+    """Whether it burns CPU time; else it is blocked."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRecovered:
+    """The loop of a worker that was said to have stalled turns again."""
 
     generation: int
     serial: int
@@ -101,6 +141,32 @@ class WorkerExited:
     generation: int
     serial: int
     status: int
+    oom: bool = False
+    """The kernel has killed somebody of the service because memory ran out, and this may be who."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadAsked:
+    """Somebody wants the configuration and the application read anew."""
+
+    token: int
+    """Whom to `Reply` to; 0 is nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleAsked:
+    """Somebody wants so many workers, from now until the next reload."""
+
+    token: int
+    """Whom to `Reply` to; 0 is nobody."""
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleChanged:
+    """Somebody wants so many workers more, or fewer if negative."""
+
+    by: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +179,18 @@ class TimePassed:
     """A deadline may have passed; `queries.next_deadline` says when to tell this."""
 
 
-WorkerEvent = WorkerForked | ForkFailed | WorkerReady | WorkerFailed | WorkerDraining | WorkerExited
-ZygoteEvent = ZygoteReady | ZygoteNotStarted | ZygoteFailed | ZygoteExited
-FleetEvent = Started | StopAsked | TimePassed
+WorkerEvent = (
+    WorkerForked
+    | ForkFailed
+    | WorkerReady
+    | WorkerFailed
+    | RecycleAsked
+    | WorkerStalled
+    | WorkerRecovered
+    | WorkerExited
+)
+ZygoteEvent = (
+    GenerationPrepared | GenerationRefused | ZygoteReady | ZygoteNotStarted | ZygoteFailed | ZygoteExited
+)
+FleetEvent = Started | ReloadAsked | ScaleAsked | ScaleChanged | StopAsked | TimePassed
 Event = FleetEvent | ZygoteEvent | WorkerEvent

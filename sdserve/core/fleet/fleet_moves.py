@@ -23,8 +23,10 @@ from sdserve.core.fleet.model import (
 def begin(fleet: Fleet, _: Started, now: float) -> Change:
     """Found the first generation; the rules do the rest."""
     slots = {number: Slot(number=number, retry_at=now) for number in range(1, fleet.options.count + 1)}
-    first = Generation(number=1, retry_at=now)
-    return replace(fleet.with_generation(first), phase=Phase.BOOTING, current=1, slots=slots), ()
+    first = Generation(number=1, options=fleet.options, count=fleet.options.count, retry_at=now)
+    return replace(
+        fleet.with_generation(first), phase=Phase.BOOTING, current=1, last_generation=1, slots=slots
+    ), ()
 
 
 def stop(fleet: Fleet, _: StopAsked, now: float) -> Change:
@@ -58,6 +60,7 @@ def judge(fleet: Fleet, _: TimePassed, now: float) -> Change:
 def _kill_overdue_worker(fleet: Fleet, worker: Worker) -> Change:
     reason = _reproach(fleet, worker)
     log = Log("error", f"{queries.name_of(worker)}: {reason}, killing it")
+    fleet = leaving.blame_worker(fleet, worker, f"was killed: {reason}")
     fleet, orders = leaving.kill_worker(fleet, worker, reason)
     if worker.is_unborn and (generation := _open_generation_of(fleet, worker)):
         # A fork takes milliseconds. That zygote hangs, and would not fork the next one either.
@@ -74,18 +77,22 @@ def _open_generation_of(fleet: Fleet, worker: Worker) -> Generation | None:
 def _reproach(fleet: Fleet, worker: Worker) -> str:
     if worker.is_unborn:
         return "its zygote does not answer"
+    options = fleet.generations[worker.generation].options
     match worker.state:
         case WorkerState.DRAINING:
-            return f"not drained within {seconds(fleet.options.drain_limit)}"
+            return f"not drained within {seconds(options.drain_limit)}"
         case WorkerState.FAILED:
             return f"failed and does not exit: {worker.reason}"
+        case WorkerState.STALLED:
+            return worker.reason
         case _:
-            return f"not ready within {seconds(fleet.options.boot_timeout)}"
+            return f"not ready within {seconds(options.boot_timeout)}"
 
 
 def _kill_overdue_zygote(fleet: Fleet, generation: Generation) -> Change:
     opening = generation.zygote is ZygoteState.OPENING
-    reason = f"not ready within {seconds(fleet.options.boot_timeout)}" if opening else "does not exit"
+    reason = f"not ready within {seconds(generation.options.boot_timeout)}" if opening else "does not exit"
     log = Log("error", f"{queries.name_of(generation)}: {reason}, killing it")
+    fleet = leaving.blame(fleet, generation.number, f"the new zygote was killed: {reason}")
     fleet, orders = leaving.kill_zygote(fleet, generation, reason)
     return fleet, (log, *orders)

@@ -30,6 +30,8 @@ class Phase(Enum):
 class ZygoteState(Enum):
     """Of the zygote of a generation that the fleet knows."""
 
+    PREPARING = auto()
+    """There is none, and it is not known yet what it is to be."""
     ABSENT = auto()
     """To be started, or started again, from `Generation.retry_at` on."""
     OPENING = auto()
@@ -51,6 +53,8 @@ class WorkerState(Enum):
     """Ordered; its zygote has not answered."""
     BOOTING = auto()
     READY = auto()
+    STALLED = auto()
+    """It was ready, but its loop stands still; unless that turns it will be killed."""
     FAILED = auto()
     """It said that it cannot serve; its exit is awaited."""
     DRAINING = auto()
@@ -81,7 +85,7 @@ class Worker:
     """When the state it is in has lasted too long."""
     ready_since: float | None = None
     reason: str = ""
-    """Why it failed or was killed."""
+    """Why it failed, stalled or was killed."""
 
     @property
     def is_unborn(self) -> bool:
@@ -96,13 +100,18 @@ class Slot:
     number: int
     occupant: int | None = None
     """The serial of the worker it belongs to."""
+    successor: int | None = None
+    """The serial of the worker that is to take it over once that is ready."""
+    wish: str = ""
+    """Why its occupant wants to be replaced, if it does."""
+    wished_at: float = 0.0
     failures: int = 0
     """Workers lost in succession, none of them ready for `backoff_reset`."""
     delay: float = 0.0
     retry_at: float = 0.0
     """Not filled before; `delay` after it became vacant."""
     trouble: str = ""
-    """What befell the last worker; empty again once one is ready."""
+    """What befell the last worker, or the last successor; empty again once one is ready."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +119,14 @@ class Generation:
     """One resolved release and its zygote."""
 
     number: int
+    options: FleetOptions
+    """Of its own configuration; not yet while that is being prepared."""
+    count: int
+    """Slots that it fills when it is current: of its options, unless another number was asked for."""
+    opened_for: str = "start"
+    """What it was made for: `start` or `reload`."""
+    remark: str = ""
+    """What whoever asked for it should know once it is current."""
     zygote: ZygoteState = ZygoteState.ABSENT
     deadline: float | None = None
     """When the state its zygote is in has lasted too long."""
@@ -127,14 +144,59 @@ class Generation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reload:
+    """A new generation on its way: on trial while it is the candidate, and then rolling."""
+
+    generation: int
+    since: float
+    tokens: tuple[int, ...] = ()
+    """Of those who wait for its outcome."""
+    trouble: str = ""
+    """Why it has failed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of a reload."""
+
+    generation: int
+    at: float
+    ok: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scaling:
+    """A number of workers that somebody waits for."""
+
+    token: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
     """Everything the supervisor's decisions depend on. `Fleet(options=...)` waits for `Started`."""
 
     options: FleetOptions
+    """Of the current generation."""
     phase: Phase = Phase.NEW
     generations: Mapping[int, Generation] = field(default_factory=dict)
     current: int = 0
     """The generation that fills the slots; 0 before the first."""
+    candidate: int = 0
+    """The generation on trial: it becomes current once one worker of it is ready. 0: none."""
+    previous: int = 0
+    """While a reload rolls: the generation to go back to if it fails. 0: none."""
+    last_generation: int = 0
+    """A number is never used again."""
+    reload: Reload | None = None
+    """The newest one that has not ended."""
+    paused: Reload | None = None
+    """One that was rolling when `reload` was asked for, until it is known what becomes of that."""
+    last_reload: Outcome | None = None
+    is_reloading: bool = False
+    """Whether the service manager was told RELOADING=1 last."""
+    scalings: tuple[Scaling, ...] = ()
     slots: Mapping[int, Slot] = field(default_factory=dict)
     workers: Mapping[int, Worker] = field(default_factory=dict)
     """By serial; a number is never used again."""
@@ -146,6 +208,8 @@ class Fleet:
     """Why it ends, if nobody asked for it."""
     status: str = ""
     """What the service manager was told last."""
+    progress: tuple[int, ...] = ()
+    """The farthest that the service manager was told to wait for, see `queries.progress`."""
 
     def with_worker(self, worker: Worker) -> Fleet:
         """Add the worker, or put it in place of what it was."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sdserve.core.fleet.causes import how_many, in_brief, seconds
 from sdserve.core.fleet.model import Fleet, Generation, Phase, Slot, Worker, WorkerState, ZygoteState
 
 BOOT_TRIES = 3
@@ -18,21 +17,29 @@ def is_running(fleet: Fleet) -> bool:
     return fleet.phase in (Phase.BOOTING, Phase.SERVING)
 
 
+def is_needed(fleet: Fleet, generation: int) -> bool:
+    """Whether workers of the generation may yet be wanted."""
+    return is_running(fleet) and generation in (fleet.current, fleet.candidate, fleet.previous)
+
+
 def workers_in(fleet: Fleet, *states: WorkerState) -> list[Worker]:
     """The workers in one of `states`, oldest first."""
     return [worker for worker in fleet.workers.values() if worker.state in states]
 
 
-def ready_count(fleet: Fleet) -> int:
-    """How many workers answer requests."""
-    return len(workers_in(fleet, WorkerState.READY))
+def workers_of(fleet: Fleet, generation: int) -> list[Worker]:
+    """The workers of `generation`, in whatever state."""
+    return [worker for worker in fleet.workers.values() if worker.generation == generation]
 
 
 def unborn(fleet: Fleet, generation: int) -> list[Worker]:
     """The workers that the zygote of `generation` has yet to answer for."""
-    return [
-        worker for worker in fleet.workers.values() if worker.generation == generation and worker.is_unborn
-    ]
+    return [worker for worker in workers_of(fleet, generation) if worker.is_unborn]
+
+
+def ready_count(fleet: Fleet) -> int:
+    """How many workers answer requests and are to go on with it."""
+    return len(workers_in(fleet, WorkerState.READY))
 
 
 def all_ready(fleet: Fleet) -> bool:
@@ -40,23 +47,107 @@ def all_ready(fleet: Fleet) -> bool:
     return ready_count(fleet) == len(fleet.slots)
 
 
-def generation_to_open(fleet: Fleet) -> Generation | None:
-    """The generation that needs a zygote, from its `retry_at` on."""
-    generation = fleet.generations.get(fleet.current)
-    if generation is None or generation.zygote is not ZygoteState.ABSENT or not is_running(fleet):
+def enough_ready(fleet: Fleet) -> bool:
+    """Whether the service may be called up: `min_ready` workers are ready, or all there are to be."""
+    return ready_count(fleet) >= min(fleet.options.min_ready or len(fleet.slots), len(fleet.slots))
+
+
+def is_rolled_out(fleet: Fleet) -> bool:
+    """Whether the fleet is full, and nobody in it is of another generation than the current one."""
+    return all_ready(fleet) and not stale_slots(fleet) and len(fleet.slots) == wanted_count(fleet)
+
+
+def wanted_count(fleet: Fleet) -> int:
+    """How many slots there are to be."""
+    return fleet.generations[fleet.current].count
+
+
+def slot_of(fleet: Fleet, worker: Worker) -> Slot | None:
+    """The slot that is the worker's own, or is to be."""
+    slot = fleet.slots.get(worker.slot)
+    return slot if slot is not None and worker.serial in (slot.occupant, slot.successor) else None
+
+
+def occupant_of(fleet: Fleet, slot: Slot) -> Worker | None:
+    """The worker whose slot it is."""
+    return None if slot.occupant is None else fleet.workers[slot.occupant]
+
+
+def successor_of(fleet: Fleet, slot: Slot) -> Worker | None:
+    """The worker whose slot it will be."""
+    return None if slot.successor is None else fleet.workers[slot.successor]
+
+
+def successors(fleet: Fleet) -> list[Worker]:
+    """The workers that are to take over the slots of others."""
+    return [fleet.workers[slot.successor] for slot in fleet.slots.values() if slot.successor is not None]
+
+
+def canary(fleet: Fleet) -> Worker | None:
+    """The one worker of the generation on trial. It is somebody's successor, but inherits from nobody yet."""
+    if not fleet.candidate:
         return None
-    return generation
+    return next((worker for worker in successors(fleet) if worker.generation == fleet.candidate), None)
+
+
+def stale_slots(fleet: Fleet) -> list[Slot]:
+    """The slots whose occupants are of another generation than the current one."""
+    return [
+        slot
+        for slot in fleet.slots.values()
+        if (worker := occupant_of(fleet, slot)) and worker.generation != fleet.current
+    ]
+
+
+def generations_to_open(fleet: Fleet) -> list[Generation]:
+    """The generations that need a zygote, each from its `retry_at` on."""
+    wanted = {fleet.current, fleet.candidate}
+    if is_to_go_back(fleet):
+        wanted.add(fleet.previous)
+    return [
+        generation
+        for number, generation in fleet.generations.items()
+        if number in wanted and generation.zygote is ZygoteState.ABSENT and is_running(fleet)
+    ]
+
+
+def is_to_go_back(fleet: Fleet) -> bool:
+    """Whether a reload has failed while it was rolling, and nothing newer is on trial."""
+    return fleet.reload is not None and fleet.reload.trouble != "" and not fleet.candidate
 
 
 def slot_to_fill(fleet: Fleet) -> Slot | None:
     """The slot that is to be filled next, from its `retry_at` on."""
-    generation = fleet.generations.get(fleet.current)
-    if generation is None or generation.zygote is not ZygoteState.OPEN:
-        return None
-    if len(unborn(fleet, generation.number)) >= FORKS_AT_ONCE:
+    if not _can_fork(fleet):
         return None
     vacant = [slot for slot in fleet.slots.values() if slot.occupant is None and not is_given_up(fleet, slot)]
     return min(vacant, key=lambda slot: slot.retry_at, default=None)
+
+
+def slots_to_renew(fleet: Fleet) -> list[Slot]:
+    """The slots of which one gets a successor next, each from its `retry_at` on; the first comes first.
+
+    Stale ones are renewed several at a time. What workers wish for themselves is granted one at a time, and
+    has to wait while a reload is under way, which may grant it anyway.
+    """
+    if fleet.candidate or is_to_go_back(fleet) or not _can_fork(fleet):
+        return []
+    coming = [slot for slot in fleet.slots.values() if slot.successor is not None]
+    if stale := stale_slots(fleet):
+        return [slot for slot in stale if slot not in coming] if len(coming) < fleet.options.surge else []
+    if coming or fleet.reload:
+        return []
+    return sorted((slot for slot in fleet.slots.values() if slot.wish), key=lambda slot: slot.wished_at)
+
+
+def _can_fork(fleet: Fleet) -> bool:
+    """Whether another worker of the current generation can be ordered."""
+    return _is_open(fleet, fleet.current) and len(unborn(fleet, fleet.current)) < FORKS_AT_ONCE
+
+
+def _is_open(fleet: Fleet, number: int) -> bool:
+    generation = fleet.generations.get(number)
+    return generation is not None and generation.zygote is ZygoteState.OPEN
 
 
 def is_given_up(fleet: Fleet, slot: Slot) -> bool:
@@ -65,9 +156,9 @@ def is_given_up(fleet: Fleet, slot: Slot) -> bool:
 
 
 def hopelessness(fleet: Fleet) -> str:
-    """Why the first generation will never serve; empty while it may, and once it has."""
+    """Why the first generation will never serve; empty while it, or one on trial, may, and once it has."""
     generation = fleet.generations.get(fleet.current)
-    if generation is None or generation.served or not is_running(fleet):
+    if generation is None or generation.served or fleet.candidate or not is_running(fleet):
         return ""
     enough = BOOT_TRIES if generation.open_since is not None else 1
     if generation.zygote is ZygoteState.ABSENT and generation.failures >= enough:
@@ -77,10 +168,19 @@ def hopelessness(fleet: Fleet) -> str:
     return ""
 
 
-def holds_slot(fleet: Fleet, worker: Worker) -> bool:
-    """Whether its slot is still the worker's own."""
-    slot = fleet.slots.get(worker.slot)
-    return slot is not None and slot.occupant == worker.serial
+def progress(fleet: Fleet) -> tuple[int, ...]:
+    """How far that has come which the service manager waits for: it grows. Empty if it waits for nothing."""
+    match fleet.phase:
+        case Phase.BOOTING:
+            return 1, _is_open(fleet, fleet.current), ready_count(fleet)
+        case Phase.SERVING if fleet.candidate:
+            return 2, fleet.candidate, 0, _is_open(fleet, fleet.candidate)
+        case Phase.SERVING if fleet.reload:
+            return 2, fleet.current, 1, len(fleet.slots) - len(stale_slots(fleet))
+        case Phase.STOPPING if fleet.generations:
+            return 3, -len(fleet.workers) - len(fleet.generations)
+        case _:
+            return ()
 
 
 def next_deadline(fleet: Fleet) -> float | None:
@@ -93,9 +193,11 @@ def _deadlines(fleet: Fleet) -> Iterator[float]:
     for one in limited:
         if one.deadline is not None:
             yield one.deadline
-    if generation := generation_to_open(fleet):
+    for generation in generations_to_open(fleet):
         yield generation.retry_at
     if slot := slot_to_fill(fleet):
+        yield slot.retry_at
+    for slot in slots_to_renew(fleet):
         yield slot.retry_at
 
 
@@ -106,61 +208,3 @@ def name_of(whom: Worker | Generation) -> str:
     slot = f"slot {whom.slot}, " if whom.slot else ""
     pid = f", pid {whom.pid}" if whom.pid is not None else ""
     return f"worker {whom.serial} ({slot}generation {whom.generation}{pid})"
-
-
-def status_line(fleet: Fleet) -> str:
-    """What the service manager is told: one line, true until the next event."""
-    match fleet.phase:
-        case Phase.NEW:
-            return ""
-        case Phase.BOOTING:
-            return ", ".join(["Booting", *_strength(fleet)])
-        case Phase.SERVING:
-            return ", ".join(["Serving" if ready_count(fleet) else "Not serving", *_strength(fleet)])
-        case _:
-            return ", ".join(_farewell(fleet))
-
-
-def _strength(fleet: Fleet) -> Iterator[str]:
-    yield f"{ready_count(fleet)} of {len(fleet.slots)} workers ready"
-    if leaving := len(workers_in(fleet, WorkerState.DRAINING)):
-        yield f"{leaving} draining"
-    yield from _slot_troubles(fleet)
-    generation = fleet.generations[fleet.current]
-    if generation.trouble:
-        yield f"zygote {in_brief(generation.trouble)}"
-    if generation.zygote is ZygoteState.ABSENT:
-        yield _wait(generation.delay)
-
-
-def _slot_troubles(fleet: Fleet) -> Iterator[str]:
-    troubled = [slot for slot in fleet.slots.values() if slot.trouble]
-    if not troubled:
-        return
-    yield f"slot {troubled[0].number} {in_brief(troubled[0].trouble)}"
-    yield prospect(fleet, troubled[0])
-    if len(troubled) > 1:
-        yield f"{how_many(len(troubled) - 1, 'more slot')} in trouble"
-
-
-def prospect(fleet: Fleet, slot: Slot) -> str:
-    """What becomes of a slot whose last worker came to grief."""
-    if slot.occupant is not None:
-        return "trying again"
-    if is_given_up(fleet, slot):
-        return f"not tried again after {BOOT_TRIES} times"
-    if fleet.generations[fleet.current].zygote is not ZygoteState.OPEN:
-        return "next try with the next zygote"
-    return _wait(slot.delay)
-
-
-def _wait(delay: float) -> str:
-    return f"next try in {seconds(delay)}" if delay else "next try at once"
-
-
-def _farewell(fleet: Fleet) -> Iterator[str]:
-    yield f"Failed: {in_brief(fleet.trouble)}" if fleet.trouble else "Stopping"
-    if leaving := len(workers_in(fleet, WorkerState.DRAINING, WorkerState.FAILED)):
-        yield f"{how_many(leaving, 'worker')} draining"
-    if killed := len(workers_in(fleet, WorkerState.KILLED)):
-        yield f"{how_many(killed, 'worker')} killed"

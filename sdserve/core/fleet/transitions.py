@@ -26,20 +26,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sdserve.core.fleet import fleet_moves as fleet
+from sdserve.core.fleet import request_moves as request
 from sdserve.core.fleet import worker_moves as worker
 from sdserve.core.fleet import zygote_moves as zygote
 from sdserve.core.fleet.disregard import contradict, ignore
 from sdserve.core.fleet.events import (
     Event,
     ForkFailed,
+    GenerationPrepared,
+    GenerationRefused,
+    RecycleAsked,
+    ReloadAsked,
+    ScaleAsked,
+    ScaleChanged,
     Started,
     StopAsked,
     TimePassed,
-    WorkerDraining,
     WorkerExited,
     WorkerFailed,
     WorkerForked,
     WorkerReady,
+    WorkerRecovered,
+    WorkerStalled,
     ZygoteExited,
     ZygoteFailed,
     ZygoteNotStarted,
@@ -52,69 +60,106 @@ Row = Mapping[type[Event], Move]
 FLEET_MOVES: Mapping[Phase, Row] = {
     Phase.NEW: {
         Started: fleet.begin,
+        ReloadAsked: request.refuse,
+        ScaleAsked: request.refuse,
+        ScaleChanged: ignore,
         StopAsked: fleet.stop,
         TimePassed: ignore,
     },
     Phase.BOOTING: {
         Started: contradict,
+        ReloadAsked: request.reload,
+        ScaleAsked: request.scale,
+        ScaleChanged: request.scale_by,
         StopAsked: fleet.stop,
         TimePassed: fleet.judge,
     },
     Phase.SERVING: {
         Started: contradict,
+        ReloadAsked: request.reload,
+        ScaleAsked: request.scale,
+        ScaleChanged: request.scale_by,
         StopAsked: fleet.stop,
         TimePassed: fleet.judge,
     },
     Phase.STOPPING: {
         Started: contradict,
+        ReloadAsked: request.refuse,
+        ScaleAsked: request.refuse,
+        ScaleChanged: ignore,
         StopAsked: fleet.stop_at_once,
         TimePassed: fleet.judge,
     },
     Phase.ENDED: {
         Started: ignore,
+        ReloadAsked: ignore,
+        ScaleAsked: ignore,
+        ScaleChanged: ignore,
         StopAsked: ignore,
         TimePassed: ignore,
     },
 }
 
 ZYGOTE_MOVES: Mapping[ZygoteState, Row] = {
+    ZygoteState.PREPARING: {
+        GenerationPrepared: zygote.make_ready,
+        GenerationRefused: zygote.refuse,
+        ZygoteReady: contradict,
+        ZygoteNotStarted: contradict,
+        ZygoteFailed: contradict,
+        ZygoteExited: contradict,
+    },
     ZygoteState.ABSENT: {
+        GenerationPrepared: contradict,
+        GenerationRefused: contradict,
         ZygoteReady: contradict,
         ZygoteNotStarted: contradict,
         ZygoteFailed: contradict,
         ZygoteExited: contradict,
     },
     ZygoteState.OPENING: {
+        GenerationPrepared: contradict,
+        GenerationRefused: contradict,
         ZygoteReady: zygote.open_up,
         ZygoteNotStarted: zygote.do_without,
         ZygoteFailed: zygote.dismiss,
         ZygoteExited: zygote.lose,
     },
     ZygoteState.OPEN: {
+        GenerationPrepared: contradict,
+        GenerationRefused: contradict,
         ZygoteReady: contradict,
         ZygoteNotStarted: contradict,
         ZygoteFailed: zygote.dismiss,
         ZygoteExited: zygote.lose,
     },
     ZygoteState.FAILED: {
+        GenerationPrepared: contradict,
+        GenerationRefused: contradict,
         ZygoteReady: contradict,
         ZygoteNotStarted: contradict,
         ZygoteFailed: ignore,
         ZygoteExited: zygote.lose,
     },
     ZygoteState.CLOSING: {
+        GenerationPrepared: contradict,
+        GenerationRefused: contradict,
         ZygoteReady: contradict,
         ZygoteNotStarted: contradict,
         ZygoteFailed: ignore,
         ZygoteExited: zygote.let_go,
     },
     ZygoteState.KILLED: {
+        GenerationPrepared: contradict,
+        GenerationRefused: contradict,
         ZygoteReady: ignore,
         ZygoteNotStarted: zygote.do_without,
         ZygoteFailed: ignore,
         ZygoteExited: zygote.lose,
     },
     ZygoteState.GONE: {
+        GenerationPrepared: zygote.drop_stray,  # given up while it was being prepared
+        GenerationRefused: ignore,
         ZygoteReady: ignore,
         ZygoteNotStarted: ignore,
         ZygoteFailed: ignore,
@@ -128,7 +173,9 @@ WORKER_MOVES: Mapping[WorkerState, Row] = {
         ForkFailed: worker.give_up_fork,
         WorkerReady: contradict,  # the zygote is heard before its workers
         WorkerFailed: contradict,
-        WorkerDraining: contradict,
+        RecycleAsked: contradict,
+        WorkerStalled: contradict,
+        WorkerRecovered: contradict,
         WorkerExited: worker.bury,  # the same holds, but an end is an end
     },
     WorkerState.BOOTING: {
@@ -136,7 +183,9 @@ WORKER_MOVES: Mapping[WorkerState, Row] = {
         ForkFailed: contradict,
         WorkerReady: worker.serve,
         WorkerFailed: worker.fail_to_boot,
-        WorkerDraining: worker.drain_by_itself,
+        RecycleAsked: contradict,
+        WorkerStalled: contradict,
+        WorkerRecovered: contradict,
         WorkerExited: worker.bury,
     },
     WorkerState.READY: {
@@ -144,7 +193,19 @@ WORKER_MOVES: Mapping[WorkerState, Row] = {
         ForkFailed: contradict,
         WorkerReady: ignore,
         WorkerFailed: worker.fail,
-        WorkerDraining: worker.drain_by_itself,
+        RecycleAsked: worker.note_wish,
+        WorkerStalled: worker.suspect,
+        WorkerRecovered: ignore,
+        WorkerExited: worker.bury,
+    },
+    WorkerState.STALLED: {
+        WorkerForked: contradict,
+        ForkFailed: contradict,
+        WorkerReady: ignore,
+        WorkerFailed: worker.fail,
+        RecycleAsked: worker.note_wish,  # what it said before
+        WorkerStalled: ignore,
+        WorkerRecovered: worker.go_on,
         WorkerExited: worker.bury,
     },
     WorkerState.FAILED: {
@@ -152,7 +213,9 @@ WORKER_MOVES: Mapping[WorkerState, Row] = {
         ForkFailed: contradict,
         WorkerReady: ignore,
         WorkerFailed: ignore,  # what it said first is the cause
-        WorkerDraining: ignore,
+        RecycleAsked: ignore,
+        WorkerStalled: ignore,
+        WorkerRecovered: ignore,
         WorkerExited: worker.bury,
     },
     WorkerState.DRAINING: {
@@ -160,7 +223,9 @@ WORKER_MOVES: Mapping[WorkerState, Row] = {
         ForkFailed: worker.forget_unborn,
         WorkerReady: ignore,
         WorkerFailed: worker.note_failure,
-        WorkerDraining: ignore,  # its answer to Drain
+        RecycleAsked: ignore,
+        WorkerStalled: ignore,
+        WorkerRecovered: ignore,
         WorkerExited: worker.bury,
     },
     WorkerState.KILLED: {
@@ -168,7 +233,9 @@ WORKER_MOVES: Mapping[WorkerState, Row] = {
         ForkFailed: worker.forget_unborn,
         WorkerReady: ignore,
         WorkerFailed: ignore,
-        WorkerDraining: ignore,
+        RecycleAsked: ignore,
+        WorkerStalled: ignore,
+        WorkerRecovered: ignore,
         WorkerExited: worker.bury,
     },
     WorkerState.GONE: {
@@ -176,7 +243,9 @@ WORKER_MOVES: Mapping[WorkerState, Row] = {
         ForkFailed: ignore,  # given up before, when its zygote died
         WorkerReady: ignore,
         WorkerFailed: ignore,
-        WorkerDraining: ignore,
+        RecycleAsked: ignore,
+        WorkerStalled: ignore,
+        WorkerRecovered: ignore,
         WorkerExited: ignore,
     },
 }

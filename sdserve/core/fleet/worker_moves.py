@@ -5,16 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sdserve.core.fleet import causes, disregard, leaving, queries
-from sdserve.core.fleet.effects import Kill, Log
+from sdserve.core.fleet.effects import Dump, Kill, Log
 from sdserve.core.fleet.events import (
     ForkFailed,
-    WorkerDraining,
+    RecycleAsked,
     WorkerExited,
     WorkerFailed,
     WorkerForked,
     WorkerReady,
+    WorkerRecovered,
+    WorkerStalled,
 )
 from sdserve.core.fleet.model import STRAY, Change, Fleet, Worker, WorkerState
+from sdserve.core.fleet.status import prospect
+
+DUMP_TIME = 1.0
+"""Seconds that a worker which has stalled has for writing its stacks, before it is killed."""
 
 
 def boot(fleet: Fleet, event: WorkerForked, _: float) -> Change:
@@ -24,9 +30,9 @@ def boot(fleet: Fleet, event: WorkerForked, _: float) -> Change:
 
 
 def kill_newborn(fleet: Fleet, event: WorkerForked, _: float) -> Change:
-    """Since it was ordered everybody has been asked to stop, and it has nothing to finish."""
+    """Since it was ordered it has been told to go, and it has nothing to finish."""
     born = replace(fleet.workers[event.serial], pid=event.pid)
-    return leaving.kill_worker(fleet, born, "asked to stop before it was born")
+    return leaving.kill_worker(fleet, born, "told to go before it was born")
 
 
 def kill_again(fleet: Fleet, event: WorkerForked, _: float) -> Change:
@@ -80,15 +86,15 @@ def fail_to_boot(fleet: Fleet, event: WorkerFailed, _: float) -> Change:
     """It has until its old deadline to exit, and the reason is told when it has."""
     worker = fleet.workers[event.serial]
     failed = replace(worker, state=WorkerState.FAILED, reason=event.reason)
-    return fleet.with_worker(failed), ()
+    return leaving.blame_worker(fleet, worker, f"failed: {event.reason}").with_worker(failed), ()
 
 
 def fail(fleet: Fleet, event: WorkerFailed, now: float) -> Change:
     """A worker that did serve cannot any more; it may still finish what it has."""
     worker = fleet.workers[event.serial]
-    deadline = now + fleet.options.drain_limit
+    deadline = now + fleet.generations[worker.generation].options.drain_limit
     failed = replace(worker, state=WorkerState.FAILED, deadline=deadline, reason=event.reason)
-    return fleet.with_worker(failed), ()
+    return leaving.blame_worker(fleet, worker, f"failed: {event.reason}").with_worker(failed), ()
 
 
 def note_failure(fleet: Fleet, event: WorkerFailed, _: float) -> Change:
@@ -96,21 +102,38 @@ def note_failure(fleet: Fleet, event: WorkerFailed, _: float) -> Change:
     return fleet, (Log("error", f"{queries.name_of(fleet.workers[event.serial])} failed: {event.reason}"),)
 
 
-def drain_by_itself(fleet: Fleet, event: WorkerDraining, now: float) -> Change:
-    """It leaves its slot to a successor at once, and has as long as any other to finish."""
+def note_wish(fleet: Fleet, event: RecycleAsked, now: float) -> Change:
+    """It is granted when its turn comes."""
     worker = fleet.workers[event.serial]
-    deadline = now + fleet.options.drain_limit
-    draining = replace(worker, state=WorkerState.DRAINING, deadline=deadline)
-    trouble = "drains unasked"
-    fleet = leaving.vacate(fleet, worker, trouble, now).with_worker(draining)
-    return fleet, (Log("info", f"{queries.name_of(worker)} {trouble}{_outlook(fleet, worker)}"),)
+    slot = fleet.slots[worker.slot]
+    if slot.wish:
+        return fleet, ()
+    log = Log("info", f"{queries.name_of(worker)} wants to be replaced: {event.reason}")
+    return fleet.with_slot(replace(slot, wish=event.reason, wished_at=now)), (log,)
+
+
+def suspect(fleet: Fleet, event: WorkerStalled, now: float) -> Change:
+    """It is killed unless it goes on; before that somebody should see what it is at."""
+    worker = fleet.workers[event.serial]
+    how = "busy" if event.busy else "blocked"
+    reason = f"its loop has not turned for {causes.seconds(event.seconds)}, it is {how}"
+    stalled = replace(worker, state=WorkerState.STALLED, deadline=now + DUMP_TIME, reason=reason)
+    log = Log("error", f"{queries.name_of(worker)} has stalled: {reason}")
+    return fleet.with_worker(stalled), (log, Dump(event.generation, event.serial))
+
+
+def go_on(fleet: Fleet, event: WorkerRecovered, _: float) -> Change:
+    """Just in time."""
+    worker = fleet.workers[event.serial]
+    serving = replace(worker, state=WorkerState.READY, deadline=None, reason="")
+    return fleet.with_worker(serving), (Log("warning", f"{queries.name_of(worker)} goes on"),)
 
 
 def bury(fleet: Fleet, event: WorkerExited, now: float) -> Change:
     """The worker is gone."""
     worker = fleet.workers[event.serial]
-    level, cause = causes.worker_end(worker, event.status)
-    held = queries.holds_slot(fleet, worker)
+    level, cause = causes.worker_end(worker, event.status, oom=event.oom)
+    held = queries.slot_of(fleet, worker) is not None
     fleet = leaving.forget_worker(fleet, worker, cause, now)
     outlook = _outlook(fleet, worker) if held else ""
     return fleet, (Log(level, f"{queries.name_of(worker)} {cause}{outlook}"),)
@@ -118,6 +141,6 @@ def bury(fleet: Fleet, event: WorkerExited, now: float) -> Change:
 
 def _outlook(fleet: Fleet, worker: Worker) -> str:
     """What becomes of the slot that it held until now, unless that was the last straw."""
-    if queries.hopelessness(fleet):
+    if queries.hopelessness(fleet) or worker.generation == fleet.candidate:
         return ""
-    return f"; slot {worker.slot}: {queries.prospect(fleet, fleet.slots[worker.slot])}"
+    return f"; slot {worker.slot}: {prospect(fleet, fleet.slots[worker.slot])}"

@@ -1,13 +1,42 @@
-"""What the events of a zygote cause; `transitions.ZYGOTE_MOVES` says which in which state."""
+"""What the events of a generation and its zygote cause; `transitions.ZYGOTE_MOVES` says which when."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from sdserve.core.fleet import causes, leaving, queries
-from sdserve.core.fleet.effects import KillZygote, Log
-from sdserve.core.fleet.events import ZygoteExited, ZygoteFailed, ZygoteNotStarted, ZygoteReady
+from sdserve.core.fleet.effects import DropGeneration, KillZygote, Log
+from sdserve.core.fleet.events import (
+    GenerationPrepared,
+    GenerationRefused,
+    ZygoteExited,
+    ZygoteFailed,
+    ZygoteNotStarted,
+    ZygoteReady,
+)
 from sdserve.core.fleet.model import Change, Fleet, ZygoteState
+
+
+def make_ready(fleet: Fleet, event: GenerationPrepared, _: float) -> Change:
+    """It is known what the zygote is to be, so there can be one."""
+    prepared = replace(
+        fleet.generations[event.generation],
+        options=event.options,
+        count=event.options.count,
+        remark=event.remark,
+        zygote=ZygoteState.ABSENT,
+    )
+    return fleet.with_generation(prepared), ()
+
+
+def refuse(fleet: Fleet, event: GenerationRefused, _: float) -> Change:
+    """There will be no such generation."""
+    return leaving.blame(fleet, event.generation, event.reason), ()
+
+
+def drop_stray(fleet: Fleet, event: GenerationPrepared, _: float) -> Change:
+    """It was given up while it was being prepared."""
+    return fleet, (DropGeneration(event.generation),)
 
 
 def open_up(fleet: Fleet, event: ZygoteReady, now: float) -> Change:
@@ -29,14 +58,18 @@ def dismiss(fleet: Fleet, event: ZygoteFailed, _: float) -> Change:
     """It has said why; nothing it could still do is of use, and what it imported may keep it alive."""
     generation = fleet.generations[event.generation]
     failed = replace(generation, zygote=ZygoteState.FAILED, deadline=None, trouble=event.reason)
-    return fleet.with_generation(failed), (KillZygote(generation.number),)
+    fleet = leaving.blame(
+        fleet.with_generation(failed), generation.number, f"the new zygote failed: {event.reason}"
+    )
+    return fleet, (KillZygote(generation.number),)
 
 
 def lose(fleet: Fleet, event: ZygoteExited, now: float) -> Change:
     """The zygote is gone; its workers are not concerned, only those it had yet to fork."""
     generation = fleet.generations[event.generation]
     trouble = causes.zygote_end(generation, event.status)
-    log = Log("error" if queries.is_running(fleet) else "info", f"{queries.name_of(generation)} {trouble}")
+    needed = queries.is_needed(fleet, generation.number)
+    log = Log("error" if needed else "info", f"{queries.name_of(generation)} {trouble}")
     return leaving.forget_zygote(fleet, generation, trouble, now), (log,)
 
 

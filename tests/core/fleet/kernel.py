@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from sdserve.core.fleet import effects, events
+from sdserve.core.fleet.options import FleetOptions
 
 SIGKILL = -9
 
@@ -34,15 +35,14 @@ class Process:
     """0 while its zygote has not announced it."""
     ready: bool = False
     failed: bool = False
-    draining: bool = False
-    """By its own word."""
     drained: bool = False
     """By the fleet's order."""
+    stalled: bool = False
     killed: bool = False
 
     @property
     def holds_its_slot(self) -> bool:
-        return not (self.draining or self.drained or self.killed)
+        return not (self.drained or self.killed)
 
 
 class Kernel:
@@ -57,13 +57,28 @@ class Kernel:
         self.serials: set[int] = set()
         self.untold: set[int] = set()
         """Generations whose zygote has died, but its forks are reported first. Orders may cross that news."""
+        self.preparing: set[int] = set()
+        """Generations whose configuration is being read, dropped or not."""
+        self.prepared: set[int] = {1}
+        """Generations that a zygote can be started for."""
+        self.refused: set[int] = set()
+        self.waiting: set[int] = set()
+        """Tokens of those who wait for a reply."""
+        self.next_options = FleetOptions()
+        """Of the next generation, unless a test says otherwise."""
         self.pids = 0
         self.exit_code: int | None = None
 
     def perform(self, effect: effects.Effect) -> list[events.Event]:
         """Obey, and return what went wrong."""
         match effect:
+            case effects.PrepareGeneration():
+                assert effect.generation not in self.preparing | self.prepared, "a number is used twice"
+                self.preparing.add(effect.generation)
+            case effects.DropGeneration():
+                self._drop(effect.generation)
             case effects.OpenGeneration():
+                assert effect.generation in self.prepared, "opened unprepared"
                 assert effect.generation not in self.zygotes, "two zygotes of one generation"
                 self.zygotes[effect.generation] = Zygote(effect.generation)
             case effects.CloseGeneration() if effect.generation not in self.untold:
@@ -80,12 +95,26 @@ class Kernel:
                 worker.drained = True
             case effects.Kill():
                 self._kill(effect)
+            case effects.Dump():
+                assert self.workers[effect.serial].generation == effect.generation
+            case effects.Reply():
+                self.waiting.remove(effect.token)
             case effects.Exit():
+                assert not self.waiting, "somebody waits for ever"
                 assert self.exit_code is None, "two exits"
                 assert not self.zygotes, "a zygote is left behind"
                 assert not self.workers, "a worker is left behind"
                 self.exit_code = effect.code
         return []
+
+    def _drop(self, generation: int) -> None:
+        assert generation not in self.zygotes, "dropped with its zygote"
+        assert all(worker.generation != generation for worker in self.workers.values()), (
+            "dropped with a worker"
+        )
+        assert generation in self.prepared | self.preparing | self.refused, "dropped twice"
+        self.prepared.discard(generation)
+        self.refused.discard(generation)
 
     def _order_fork(self, order: effects.Fork) -> list[events.Event]:
         assert order.serial not in self.serials, "a serial is used twice"
@@ -112,6 +141,16 @@ class Kernel:
     @property
     def born(self) -> list[Process]:
         return [worker for worker in self.workers.values() if worker.pid]
+
+    def generation_is_prepared(self, generation: int, options: FleetOptions) -> list[events.Event]:
+        self.preparing.remove(generation)
+        self.prepared.add(generation)
+        return [events.GenerationPrepared(generation, options, "and so on")]
+
+    def generation_is_refused(self, generation: int) -> list[events.Event]:
+        self.preparing.remove(generation)
+        self.refused.add(generation)
+        return [events.GenerationRefused(generation, "no\nsuch file")]
 
     def zygote_opens(self, zygote: Zygote) -> list[events.Event]:
         zygote.ready = True
@@ -162,9 +201,13 @@ class Kernel:
         worker.failed = True
         return [events.WorkerFailed(generation=worker.generation, serial=worker.serial, reason="no\nuse")]
 
-    def worker_drains(self, worker: Process) -> list[events.Event]:
-        worker.draining = True
-        return [events.WorkerDraining(worker.generation, worker.serial)]
+    def worker_stalls(self, worker: Process, seconds: float) -> list[events.Event]:
+        worker.stalled = True
+        return [events.WorkerStalled(worker.generation, worker.serial, seconds, busy=worker.serial % 2 == 0)]
+
+    def worker_recovers(self, worker: Process) -> list[events.Event]:
+        worker.stalled = False
+        return [events.WorkerRecovered(worker.generation, worker.serial)]
 
     def worker_exits(self, worker: Process, status: int) -> list[events.Event]:
         del self.workers[worker.serial]
@@ -173,6 +216,8 @@ class Kernel:
 
     def goes_on_well(self) -> list[events.Event]:
         """The next thing that happens if nobody fails, hangs or crashes; nothing if all wait."""
+        for generation in self.preparing:
+            return self.generation_is_prepared(generation, self.next_options)
         for zygote in self.zygotes.values():
             if zygote.killed or zygote.closed or zygote.failed:
                 return self.zygote_exits(zygote, 0)
@@ -185,6 +230,8 @@ class Kernel:
                 return self.worker_exits(worker, 0)
             if not worker.ready:
                 return self.worker_gets_ready(worker)
+            if worker.stalled:
+                return self.worker_recovers(worker)
         return []
 
     def buries_the_killed(self) -> list[events.Event]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sdserve.core.fleet import events, queries
-from sdserve.core.fleet.effects import Effect, Fork, Log, NotifyStatus
+from sdserve.core.fleet.effects import Effect, ExtendTimeout, Fork, Log, NotifyStatus
 from sdserve.core.fleet.machine import Fleet, step
 from sdserve.core.fleet.model import Generation, Slot, Worker
 from sdserve.core.fleet.options import FleetOptions
@@ -14,7 +14,8 @@ from sdserve.core.fleet.options import FleetOptions
 class Story:
     """Each verb tells the fleet one event and returns the orders it answers with.
 
-    What is said to people is no order: it is in `log` and `status`.
+    What is said to people is no order: it is in `log` and `status`. Nor is a request to wait longer: it is in
+    `effects`.
     """
 
     def __init__(self, count: int = 2, **options: float) -> None:
@@ -47,7 +48,7 @@ class Story:
         self.fleet, told = step(self.fleet, event, self.now)
         self.effects = list(told)
         self.log += [effect.text for effect in told if isinstance(effect, Log)]
-        return [effect for effect in told if not isinstance(effect, (Log, NotifyStatus))]
+        return [effect for effect in told if not isinstance(effect, (Log, NotifyStatus, ExtendTimeout))]
 
     def starts(self) -> list[Effect]:
         return self.tell(events.Started())
@@ -69,33 +70,44 @@ class Story:
     def zygote_is_ready(self, generation: int = 1) -> list[Effect]:
         return self.tell(events.ZygoteReady(generation))
 
-    def zygote_is_not_started(self, reason: str = "no such file") -> list[Effect]:
-        return self.tell(events.ZygoteNotStarted(1, reason))
+    def zygote_is_not_started(self, reason: str = "no such file", *, generation: int = 1) -> list[Effect]:
+        return self.tell(events.ZygoteNotStarted(generation, reason))
 
-    def zygote_fails(self, reason: str = "No module named 'shop'") -> list[Effect]:
-        return self.tell(events.ZygoteFailed(1, reason))
+    def zygote_fails(self, reason: str = "No module named 'shop'", *, generation: int = 1) -> list[Effect]:
+        return self.tell(events.ZygoteFailed(generation, reason))
 
-    def zygote_exits(self, status: int = 0) -> list[Effect]:
-        return self.tell(events.ZygoteExited(1, status))
+    def zygote_exits(self, status: int = 0, *, generation: int = 1) -> list[Effect]:
+        return self.tell(events.ZygoteExited(generation, status))
 
-    def worker_is_forked(self, serial: int, *, generation: int = 1, pid: int = 0) -> list[Effect]:
+    def worker_is_forked(self, serial: int, *, generation: int = 0, pid: int = 0) -> list[Effect]:
         pid = pid or 100 + serial
-        return self.tell(events.WorkerForked(generation=generation, serial=serial, pid=pid))
+        return self.tell(
+            events.WorkerForked(generation=generation or self._home(serial), serial=serial, pid=pid)
+        )
 
     def fork_fails(self, serial: int, reason: str = "EAGAIN") -> list[Effect]:
-        return self.tell(events.ForkFailed(generation=1, serial=serial, reason=reason))
+        return self.tell(events.ForkFailed(generation=self._home(serial), serial=serial, reason=reason))
 
-    def worker_is_ready(self, serial: int, *, generation: int = 1) -> list[Effect]:
-        return self.tell(events.WorkerReady(generation, serial))
+    def worker_is_ready(self, serial: int, *, generation: int = 0) -> list[Effect]:
+        return self.tell(events.WorkerReady(generation or self._home(serial), serial))
 
     def worker_fails(self, serial: int, reason: str = "No module named 'shop'") -> list[Effect]:
-        return self.tell(events.WorkerFailed(generation=1, serial=serial, reason=reason))
+        return self.tell(events.WorkerFailed(generation=self._home(serial), serial=serial, reason=reason))
 
-    def worker_drains(self, serial: int) -> list[Effect]:
-        return self.tell(events.WorkerDraining(1, serial))
+    def worker_exits(
+        self, serial: int, status: int = 0, *, generation: int = 0, oom: bool = False
+    ) -> list[Effect]:
+        generation = generation or self._home(serial)
+        return self.tell(events.WorkerExited(generation=generation, serial=serial, status=status, oom=oom))
 
-    def worker_exits(self, serial: int, status: int = 0, *, generation: int = 1) -> list[Effect]:
-        return self.tell(events.WorkerExited(generation=generation, serial=serial, status=status))
+    def worker_wants_to_go(self, serial: int, reason: str = "max_requests") -> list[Effect]:
+        return self.tell(events.RecycleAsked(self._home(serial), serial, reason))
+
+    def worker_stalls(self, serial: int, *, busy: bool = False) -> list[Effect]:
+        return self.tell(events.WorkerStalled(self._home(serial), serial, 60.0, busy=busy))
+
+    def worker_recovers(self, serial: int) -> list[Effect]:
+        return self.tell(events.WorkerRecovered(self._home(serial), serial))
 
     def worker_comes_up(self, serial: int) -> list[Effect]:
         return [*self.worker_is_forked(serial), *self.worker_is_ready(serial)]
@@ -103,6 +115,27 @@ class Story:
     def worker_breaks(self, serial: int) -> list[Effect]:
         """Born, and dead before it was ready."""
         return [*self.worker_is_forked(serial), *self.worker_exits(serial, 1)]
+
+    def _home(self, serial: int) -> int:
+        """The worker's generation; that of one who is gone or never was does not matter."""
+        worker = self.fleet.workers.get(serial)
+        return worker.generation if worker else 1
+
+    def is_told_to_reload(self, token: int = 0) -> list[Effect]:
+        return self.tell(events.ReloadAsked(token))
+
+    def is_scaled_to(self, count: int, token: int = 0) -> list[Effect]:
+        return self.tell(events.ScaleAsked(token, count))
+
+    def generation_is_prepared(self, generation: int, remark: str = "", **options: float) -> list[Effect]:
+        """Its options are those of the current one but for `options`."""
+        changed = replace(self.fleet.options, **options)
+        return self.tell(events.GenerationPrepared(generation, changed, remark))
+
+    def generation_is_refused(
+        self, generation: int, reason: str = "shop.ini:3: no such option"
+    ) -> list[Effect]:
+        return self.tell(events.GenerationRefused(generation, reason))
 
 
 def opened(count: int = 2, **options: float) -> Story:
@@ -129,5 +162,22 @@ def full(count: int = 2, **options: float) -> Story:
     return story
 
 
-def fork(serial: int, slot: int) -> Fork:
-    return Fork(generation=1, serial=serial, slot=slot)
+def trying(count: int = 2, **options: float) -> Story:
+    """A full story in which the first worker of generation 2 (serial: count + 1) boots; token 7 waits."""
+    story = full(count, **options)
+    story.is_told_to_reload(7)
+    story.generation_is_prepared(2)
+    story.zygote_is_ready(2)
+    story.worker_is_forked(count + 1)
+    return story
+
+
+def rolling(count: int = 2, **options: float) -> Story:
+    """One in which that worker has become ready, and the next one was ordered."""
+    story = trying(count, **options)
+    story.worker_is_ready(count + 1)
+    return story
+
+
+def fork(serial: int, slot: int, generation: int = 1) -> Fork:
+    return Fork(generation=generation, serial=serial, slot=slot)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from sdserve.core.fleet import causes
 from sdserve.core.fleet.model import Generation, Worker, WorkerState, ZygoteState
+from sdserve.core.fleet.options import FleetOptions
 
 
 def worker(state: WorkerState, reason: str = "") -> Worker:
@@ -76,7 +77,9 @@ def test_a_worker_is_given_the_true_cause_of_its_death(
     ],
 )
 def test_so_is_a_zygote(state: ZygoteState, trouble: str, status: int, text: str) -> None:
-    assert causes.zygote_end(Generation(number=1, zygote=state, trouble=trouble), status) == text
+    options = FleetOptions()
+    generation = Generation(number=1, options=options, count=1, zygote=state, trouble=trouble)
+    assert causes.zygote_end(generation, status) == text
 
 
 def test_a_brief_is_the_first_line() -> None:

@@ -6,6 +6,7 @@ from sdserve.core.fleet import events, queries
 from sdserve.core.fleet.effects import (
     CloseGeneration,
     Drain,
+    DropGeneration,
     Exit,
     Kill,
     KillZygote,
@@ -22,11 +23,10 @@ def test_stop_drains_everybody_and_ends_when_the_last_is_gone() -> None:
     assert story.is_told_to_stop() == [NotifyStopping(), Drain(1, 1), Drain(1, 2), CloseGeneration(1)]
     assert story.last_words == "stopping"
     assert story.status == "Stopping, 2 workers draining"
-    assert story.worker_drains(1) == []
     assert story.worker_exits(1, 0) == []
     assert story.status == "Stopping, 1 worker draining"
     assert story.zygote_exits(0) == []
-    assert story.worker_exits(2, 0) == [Exit(0)]
+    assert story.worker_exits(2, 0) == [DropGeneration(1), Exit(0)]
     assert story.fleet.phase is Phase.ENDED
 
 
@@ -46,7 +46,6 @@ def test_no_zygote_is_replaced_while_stopping() -> None:
     story.zygote_is_ready()
     story.zygote_exits(1)
     story.is_told_to_stop()
-    assert story.fleet.generations == {}
     assert story.waits(2) == []
 
 
@@ -59,7 +58,7 @@ def test_who_does_not_drain_in_time_is_killed() -> None:
     assert story.waits(0.1) == [Kill(1, 2)]
     assert story.status == "Stopping, 1 worker killed"
     assert queries.next_deadline(story.fleet) is None
-    assert story.worker_exits(2, -9) == [Exit(0)]
+    assert story.worker_exits(2, -9) == [DropGeneration(1), Exit(0)]
 
 
 def test_asked_again_it_stops_at_once() -> None:
@@ -71,7 +70,7 @@ def test_asked_again_it_stops_at_once() -> None:
     assert story.is_told_to_stop() == []
     assert story.worker_exits(1, -9) == []
     assert story.zygote_exits(-9) == []
-    assert story.worker_exits(2, -9) == [Exit(0)]
+    assert story.worker_exits(2, -9) == [DropGeneration(1), Exit(0)]
 
 
 def test_a_zygote_that_failed_is_not_killed_twice() -> None:
@@ -92,7 +91,7 @@ def test_asked_while_it_boots_it_kills_who_has_nothing_to_finish() -> None:
     assert story.is_told_to_stop() == [NotifyStopping(), Drain(1, 1), Kill(1, 2), CloseGeneration(1)]
     assert story.zygote_exits(0) == []
     assert story.worker_exits(1, 0) == []
-    assert story.worker_exits(2, -9) == [Exit(0)]
+    assert story.worker_exits(2, -9) == [DropGeneration(1), Exit(0)]
 
 
 def test_asked_while_it_forks_it_keeps_the_zygote_until_that_has_answered() -> None:
@@ -106,7 +105,7 @@ def test_asked_twice_while_it_forks_it_does_not_wait_for_the_zygote_either() -> 
     story = opened(1)
     story.is_told_to_stop()
     assert story.is_told_to_stop() == [Kill(1, 1), KillZygote(1)]
-    assert story.zygote_exits(-9) == [Exit(0)]
+    assert story.zygote_exits(-9) == [DropGeneration(1), Exit(0)]
 
 
 def test_a_zygote_that_owes_an_answer_does_not_delay_the_end() -> None:
@@ -115,7 +114,7 @@ def test_a_zygote_that_owes_an_answer_does_not_delay_the_end() -> None:
     assert story.waits(29.9) == []
     assert story.waits(0.1) == [Kill(1, 1), KillZygote(1)]
     assert story.last_words == "worker 1 (slot 1, generation 1): its zygote does not answer, killing it"
-    assert story.zygote_exits(-9) == [Exit(0)]
+    assert story.zygote_exits(-9) == [DropGeneration(1), Exit(0)]
 
 
 def test_a_stop_gives_a_zygote_that_hangs_no_more_time() -> None:
@@ -134,14 +133,15 @@ def test_a_zygote_that_answers_late_has_no_new_time_to_go() -> None:
 
 
 def test_who_was_leaving_before_keeps_the_shorter_deadline() -> None:
-    story = full(3, boot_timeout=100.0)
-    story.worker_drains(1)
-    story.worker_is_forked(4)
-    story.worker_fails(4)
+    story = full(4, boot_timeout=100.0)
+    story.tell(events.ScaleChanged(-1))
+    story.worker_exits(1, 1)
+    story.worker_is_forked(5)
+    story.worker_fails(5)
     story.waits(10)
     assert story.is_told_to_stop() == [NotifyStopping(), Drain(1, 2), Drain(1, 3), CloseGeneration(1)]
-    assert story.waits(20) == [Kill(1, 1)]
-    assert story.waits(10) == [Kill(1, 2), Kill(1, 3), Kill(1, 4), KillZygote(1)]
+    assert story.waits(20) == [Kill(1, 4)]
+    assert story.waits(10) == [Kill(1, 2), Kill(1, 3), Kill(1, 5), KillZygote(1)]
 
 
 def test_who_was_killed_before_is_neither_drained_nor_killed_again() -> None:

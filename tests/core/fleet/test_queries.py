@@ -11,9 +11,10 @@ def test_a_fleet_that_waits_for_nothing_has_no_deadline() -> None:
 
 def test_the_deadline_is_the_nearest_one() -> None:
     story = full(3)
-    story.worker_drains(1)
-    assert queries.next_deadline(story.fleet) == story.now + 30
+    story.worker_wants_to_go(1)
+    assert queries.next_deadline(story.fleet) == story.now + 60
     story.worker_comes_up(4)
+    assert queries.next_deadline(story.fleet) == story.now + 30
     story.worker_exits(2, 1)
     story.worker_breaks(5)
     assert queries.next_deadline(story.fleet) == story.now + 1
@@ -45,41 +46,3 @@ def test_ready_workers_are_counted() -> None:
     assert not queries.all_ready(story.fleet)
     story.worker_is_ready(3)
     assert queries.all_ready(story.fleet)
-
-
-def test_the_status_tells_one_trouble_and_counts_the_rest() -> None:
-    story = full(4)
-    for serial in (1, 2):
-        story.worker_exits(serial, 1)
-    assert story.status == (
-        "Serving, 2 of 4 workers ready, slot 1 crashed (exit code 1), trying again, 1 more slot in trouble"
-    )
-    story.worker_exits(3, 1)
-    assert story.status.endswith("2 more slots in trouble")
-
-
-def test_the_status_says_so_when_nobody_serves() -> None:
-    story = full(1)
-    story.worker_exits(1, 1)
-    assert story.status == "Not serving, 0 of 1 workers ready, slot 1 crashed (exit code 1), trying again"
-
-
-def test_a_reason_cannot_smuggle_a_line_into_the_status() -> None:
-    story = full(2)
-    story.worker_fails(1, "oops\nREADY=1")
-    story.worker_exits(1, 1)
-    assert "failed: oops, trying again" in story.status
-
-
-def test_before_the_start_there_is_nothing_to_say() -> None:
-    assert queries.status_line(Story().fleet) == ""
-
-
-def test_the_status_of_a_stop_counts_who_is_left() -> None:
-    story = full(3)
-    story.worker_fails(1)
-    story.is_told_to_stop()
-    assert story.status == "Stopping, 3 workers draining"
-    story.worker_exits(1, 1)
-    story.is_told_to_stop()
-    assert story.status == "Stopping, 2 workers killed"

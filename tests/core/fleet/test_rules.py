@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from sdserve.core.fleet.effects import (
     CloseGeneration,
+    DropGeneration,
     Exit,
+    ExtendTimeout,
     Kill,
     KillZygote,
     NotifyReady,
     NotifyStopping,
 )
-from tests.core.fleet.story import booting, fork, full, opened
+from tests.core.fleet.story import Story, booting, fork, full, opened
 
 
 def test_readiness_is_announced_when_all_slots_are_ready() -> None:
@@ -46,7 +48,7 @@ def test_the_only_slot_fails_to_boot_and_the_service_gives_up() -> None:
         "worker 1 (slot 1, generation 1, pid 101) failed: No module named 'shop'",
         f"giving up: {reason}",
     ]
-    assert story.zygote_exits(0) == [Exit(3)]
+    assert story.zygote_exits(0) == [DropGeneration(1), Exit(3)]
 
 
 def test_a_boot_that_takes_too_long_is_a_failure_too() -> None:
@@ -69,7 +71,7 @@ def test_once_every_slot_has_failed_the_rest_is_not_waited_for() -> None:
     assert story.worker_exits(2, 1) == [NotifyStopping(), Kill(1, 3), CloseGeneration(1)]
     assert story.status.endswith("died while it booted (exit code 1), 1 worker killed")
     story.zygote_exits(0)
-    assert story.worker_exits(3, -9) == [Exit(3)]
+    assert story.worker_exits(3, -9) == [DropGeneration(1), Exit(3)]
 
 
 def test_a_slot_is_tried_three_times_while_another_may_still_boot() -> None:
@@ -109,4 +111,72 @@ def test_asking_to_stop_while_it_gives_up_makes_it_quick_and_keeps_the_exit_code
     story.worker_exits(2, 1)
     assert story.is_told_to_stop() == [KillZygote(1)]
     assert story.worker_exits(3, -9) == []
-    assert story.zygote_exits(-9) == [Exit(3)]
+    assert story.zygote_exits(-9) == [DropGeneration(1), Exit(3)]
+
+
+def patience(story: Story) -> list[float]:
+    """For how long the service manager was asked to wait by the last event."""
+    return [effect.seconds for effect in story.effects if isinstance(effect, ExtendTimeout)]
+
+
+def test_the_service_manager_is_asked_to_wait_while_the_boot_makes_progress() -> None:
+    story = Story(2, boot_timeout=20.0)
+    story.starts()
+    assert patience(story) == [25]
+    story.zygote_is_ready()
+    assert patience(story) == [25]
+    story.worker_is_forked(1)
+    assert patience(story) == []
+    story.worker_is_ready(1)
+    assert patience(story) == [25]
+    story.worker_exits(1, 1)
+    story.worker_comes_up(3)
+    assert patience(story) == [], "no farther than before"
+    story.worker_comes_up(2)
+    assert patience(story) == [], "it waits no more"
+    story.worker_exits(2, 1)
+    assert patience(story) == []
+
+
+def test_it_is_asked_to_wait_while_a_reload_makes_progress() -> None:
+    story = full(3, boot_timeout=10.0)
+    story.is_told_to_reload()
+    assert patience(story) == [15]
+    story.generation_is_prepared(2, boot_timeout=20.0)
+    assert patience(story) == []
+    story.zygote_is_ready(2)
+    assert patience(story) == [25]
+    story.worker_comes_up(4)
+    assert patience(story) == [25]
+    story.worker_comes_up(5)
+    assert patience(story) == [25]
+    story.worker_exits(1, 0)
+    assert patience(story) == []
+    story.worker_comes_up(6)
+    assert patience(story) == []
+    story.is_told_to_reload()
+    assert patience(story) == [25]
+
+
+def test_it_is_asked_to_wait_until_everybody_has_to_be_gone() -> None:
+    story = full(3)
+    story.is_told_to_stop()
+    assert patience(story) == [35]
+    story.now += 10
+    story.worker_exits(1, 0)
+    assert patience(story) == [25]
+    story.zygote_exits(0)
+    assert patience(story) == [], "there are still workers of its generation"
+    story.now += 25
+    story.worker_exits(2, 0)
+    assert patience(story) == [5]
+    story.worker_exits(3, 0)
+    assert patience(story) == []
+
+
+def test_a_stop_waits_for_the_most_patient_generation() -> None:
+    story = full(1)
+    story.is_told_to_reload()
+    story.generation_is_prepared(2, drain_timeout=55.0)
+    story.is_told_to_stop()
+    assert patience(story) == [65]

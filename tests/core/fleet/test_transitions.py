@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from sdserve.core.fleet import events, fleet_moves, worker_moves, zygote_moves
+from sdserve.core.fleet import events, fleet_moves, request_moves, worker_moves, zygote_moves
 from sdserve.core.fleet.model import Phase, WorkerState, ZygoteState
 from sdserve.core.fleet.transitions import FLEET_MOVES, WORKER_MOVES, ZYGOTE_MOVES, Row
 
@@ -30,7 +30,12 @@ def test_every_event_belongs_to_one_table() -> None:
 
 @pytest.mark.parametrize(
     ("table", "room"),
-    [(FLEET_MOVES, fleet_moves), (ZYGOTE_MOVES, zygote_moves), (WORKER_MOVES, worker_moves)],
+    [
+        (FLEET_MOVES, fleet_moves),
+        (FLEET_MOVES, request_moves),
+        (ZYGOTE_MOVES, zygote_moves),
+        (WORKER_MOVES, worker_moves),
+    ],
 )
 def test_every_move_is_in_the_table(table: dict[Enum, Row], room: object) -> None:
     moves = {
@@ -42,8 +47,10 @@ def test_every_move_is_in_the_table(table: dict[Enum, Row], room: object) -> Non
     assert moves <= used
 
 
-def test_what_has_gone_changes_nothing_except_that_a_stray_is_killed() -> None:
-    from_nowhere = {kind: move.__name__ for kind, move in WORKER_MOVES[WorkerState.GONE].items()}
-    assert from_nowhere.pop(events.WorkerForked) == "kill_stray"
-    assert set(from_nowhere.values()) == {"ignore"}
-    assert {move.__name__ for move in ZYGOTE_MOVES[ZygoteState.GONE].values()} == {"ignore"}
+def test_what_has_gone_changes_nothing_except_that_a_stray_is_put_away() -> None:
+    worker = {kind: move.__name__ for kind, move in WORKER_MOVES[WorkerState.GONE].items()}
+    assert worker.pop(events.WorkerForked) == "kill_stray"
+    assert set(worker.values()) == {"ignore"}
+    zygote = {kind: move.__name__ for kind, move in ZYGOTE_MOVES[ZygoteState.GONE].items()}
+    assert zygote.pop(events.GenerationPrepared) == "drop_stray"
+    assert set(zygote.values()) == {"ignore"}

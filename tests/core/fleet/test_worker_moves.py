@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 
 from sdserve.core.fleet import events
-from sdserve.core.fleet.effects import CloseGeneration, Exit, Kill, KillZygote, Log, NotifyStopping
+from sdserve.core.fleet.effects import (
+    CloseGeneration,
+    Drain,
+    DropGeneration,
+    Dump,
+    Exit,
+    Kill,
+    KillZygote,
+    Log,
+    NotifyStopping,
+)
 from sdserve.core.fleet.model import Phase, WorkerState
 from tests.core.fleet.story import Story, booting, fork, full, opened
 
@@ -140,23 +150,24 @@ def test_a_ready_worker_has_no_deadline() -> None:
     assert story.waits(10**6) == []
 
 
-def test_a_worker_that_drains_unasked_gives_its_slot_away_at_once() -> None:
+def replaced() -> Story:
+    """Two slots; worker 3 has taken over the first one, which worker 1 held, who drains."""
     story = full()
-    assert story.worker_drains(1) == [fork(3, slot=1)]
-    assert story.last_words == (
-        "worker 1 (slot 1, generation 1, pid 101) drains unasked; slot 1: next try at once"
-    )
-    assert story.status == ("Serving, 1 of 2 workers ready, 1 draining, slot 1 drains unasked, trying again")
-    story.worker_comes_up(3)
+    assert story.worker_wants_to_go(1) == [fork(3, slot=1)]
+    assert story.worker_comes_up(3) == [Drain(1, 1, heir=1)]
+    return story
+
+
+def test_a_worker_that_was_told_to_drain_ends_by_itself() -> None:
+    story = replaced()
+    assert story.status == "Serving, 2 of 2 workers ready, 1 draining"
     assert story.worker_exits(1, 0) == []
     assert story.last_words == "worker 1 (slot 1, generation 1, pid 101) has drained"
     assert story.status == "Serving, 2 of 2 workers ready"
 
 
 def test_the_end_of_a_drained_worker_does_not_touch_the_successor_in_its_slot() -> None:
-    story = full()
-    story.worker_drains(1)
-    story.worker_comes_up(3)
+    story = replaced()
     slot = story.slot(1)
     story.worker_exits(1, -11)
     assert story.slot(1) == slot
@@ -164,9 +175,7 @@ def test_the_end_of_a_drained_worker_does_not_touch_the_successor_in_its_slot() 
 
 
 def test_a_worker_that_drains_too_long_is_killed() -> None:
-    story = full()
-    story.worker_drains(1)
-    story.worker_comes_up(3)
+    story = replaced()
     assert story.waits(29.9) == []
     assert story.waits(0.1) == [Kill(1, 1)]
     assert story.last_words.endswith(": not drained within 30 s, killing it")
@@ -174,17 +183,8 @@ def test_a_worker_that_drains_too_long_is_killed() -> None:
     assert story.worker(3).state is WorkerState.READY
 
 
-def test_a_worker_that_drains_before_it_was_ready_is_not_hurried() -> None:
-    story = full()
-    story.worker_exits(2, 1)
-    story.worker_is_forked(3)
-    assert story.worker_drains(3) == []
-    assert story.waits(1) == [fork(4, slot=2)]
-
-
 def test_a_worker_that_fails_while_it_drains_is_heard_but_not_hindered() -> None:
-    story = full()
-    story.worker_drains(1)
+    story = replaced()
     before = story.fleet
     story.worker_fails(1, "shutdown failed")
     assert story.fleet == before
@@ -197,11 +197,6 @@ def test_saying_it_twice_changes_nothing() -> None:
     story.waits(5)
     story.worker_is_ready(1)
     assert story.worker(1).ready_since == since
-    story.worker_drains(1)
-    deadline = story.worker(1).deadline
-    story.waits(5)
-    assert story.worker_drains(1) == []
-    assert story.worker(1).deadline == deadline
 
 
 @pytest.mark.parametrize("state", [WorkerState.FAILED, WorkerState.DRAINING, WorkerState.KILLED])
@@ -211,12 +206,13 @@ def test_what_crosses_on_its_way_is_ignored_without_a_word(state: WorkerState) -
     if state is WorkerState.FAILED:
         story.worker_fails(2)
     elif state is WorkerState.DRAINING:
-        story.worker_drains(2)
+        story.worker_is_ready(2)
+        story.tell(events.ScaleChanged(-1))
     else:
         story.waits(10)
     before = story.fleet
     assert before.workers[2].state is state
-    for tell in (story.worker_is_ready, story.worker_drains):
+    for tell in (story.worker_is_ready, story.worker_wants_to_go):
         assert tell(2) == []
         assert story.fleet == before
         assert story.effects == []
@@ -271,7 +267,7 @@ def test_a_stray_is_killed_and_waited_for_even_when_stopping() -> None:
     assert story.last_words == "worker 2 (generation 1, pid 102) was born after it was given up, killing it"
     story.is_told_to_stop()
     assert story.zygote_exits(0) == []
-    assert story.worker_exits(2, -9) == [Exit(0)]
+    assert story.worker_exits(2, -9) == [DropGeneration(1), Exit(0)]
 
 
 def test_a_stray_takes_nobody_s_slot() -> None:
@@ -295,7 +291,6 @@ def test_a_stray_takes_nobody_s_slot() -> None:
         events.ForkFailed(generation=2, serial=1, reason=""),
         events.WorkerReady(2, 1),
         events.WorkerFailed(generation=2, serial=1, reason=""),
-        events.WorkerDraining(2, 1),
         events.WorkerExited(generation=2, serial=1, status=0),
     ],
     ids=lambda event: type(event).__name__,
@@ -314,7 +309,6 @@ def test_the_right_serial_of_the_wrong_generation_is_not_that_worker(event: even
         events.ForkFailed(generation=1, serial=7, reason=""),
         events.WorkerReady(1, 7),
         events.WorkerFailed(generation=1, serial=7, reason=""),
-        events.WorkerDraining(1, 7),
         events.WorkerExited(generation=1, serial=7, status=0),
     ],
     ids=lambda event: type(event).__name__,
@@ -331,7 +325,6 @@ def test_news_of_an_unknown_worker_is_no_news(event: events.WorkerEvent) -> None
     [
         events.WorkerReady(1, 1),
         events.WorkerFailed(generation=1, serial=1, reason=""),
-        events.WorkerDraining(1, 1),
     ],
     ids=lambda event: type(event).__name__,
 )
@@ -374,18 +367,72 @@ def test_a_worker_born_after_a_stop_is_killed_and_waited_for() -> None:
     assert story.worker_is_ready(1) == []
     assert story.zygote_exits(0) == []
     assert story.fleet.phase is Phase.STOPPING
-    assert story.worker_exits(1, -9) == [Exit(0)]
-    assert story.last_words.endswith("pid 101) killed: asked to stop before it was born")
+    assert story.worker_exits(1, -9) == [DropGeneration(1), Exit(0)]
+    assert story.last_words.endswith("pid 101) killed: told to go before it was born")
 
 
 def test_a_worker_that_is_never_born_after_a_stop_is_not_waited_for() -> None:
     story = opened(1)
     story.is_told_to_stop()
     assert story.fork_fails(1) == [CloseGeneration(1)]
-    assert story.zygote_exits(0) == [Exit(0)]
+    assert story.zygote_exits(0) == [DropGeneration(1), Exit(0)]
 
 
 def test_every_line_about_a_crash_is_an_error() -> None:
     story: Story = full()
     story.worker_exits(2, 1)
     assert [effect.level for effect in story.effects if isinstance(effect, Log)] == ["error"]
+
+
+def test_a_worker_that_stalls_shows_its_stacks_and_is_killed() -> None:
+    story = full(2)
+    assert story.worker_stalls(2, busy=True) == [Dump(1, 2)]
+    reason = "its loop has not turned for 60 s, it is busy"
+    assert story.last_words == f"worker 2 (slot 2, generation 1, pid 102) has stalled: {reason}"
+    assert story.status == "Serving, 1 of 2 workers ready, 1 stalled"
+    assert story.waits(0.9) == []
+    assert story.waits(0.1) == [Kill(1, 2)]
+    assert story.worker_exits(2, -9) == [fork(3, slot=2)]
+    assert story.last_words.endswith(f"pid 102) killed: {reason}; slot 2: next try at once")
+
+
+def test_a_worker_that_goes_on_in_time_is_spared() -> None:
+    story = full(1)
+    story.worker_stalls(1)
+    assert story.last_words.endswith("its loop has not turned for 60 s, it is blocked")
+    assert story.worker_recovers(1) == []
+    assert story.last_words == "worker 1 (slot 1, generation 1, pid 101) goes on"
+    assert story.status == "Serving, 1 of 1 workers ready"
+    assert story.waits(1000) == []
+    assert story.worker(1).reason == ""
+
+
+def test_a_worker_that_stalled_and_crashed_has_crashed() -> None:
+    story = full(1)
+    story.worker_stalls(1)
+    assert story.worker_exits(1, -11) == [fork(2, slot=1)]
+    assert "crashed (SIGSEGV)" in story.last_words
+
+
+def test_a_worker_that_stalled_before_a_stop_may_drain_as_long_as_any_other() -> None:
+    story = full(1)
+    story.worker_stalls(1)
+    assert Drain(1, 1) in story.is_told_to_stop()
+    assert story.worker(1).reason == ""
+    story.zygote_exits(0)
+    assert story.worker_recovers(1) == []
+    assert story.waits(29.9) == []
+    assert story.waits(0.1) == [Kill(1, 1)]
+
+
+def test_a_worker_that_stalled_and_then_fails_may_finish_what_it_has() -> None:
+    story = full(1)
+    story.worker_stalls(1)
+    assert story.worker_fails(1, "no database") == []
+    assert story.waits(29) == []
+
+
+def test_memory_that_ran_out_is_said() -> None:
+    story = full(1)
+    story.worker_exits(1, -9, oom=True)
+    assert "crashed (SIGKILL by the kernel, for memory ran out)" in story.last_words

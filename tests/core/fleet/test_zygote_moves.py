@@ -8,6 +8,7 @@ from sdserve.core.fleet import events
 from sdserve.core.fleet.effects import (
     CloseGeneration,
     Drain,
+    DropGeneration,
     Exit,
     Fork,
     Kill,
@@ -30,7 +31,7 @@ def test_workers_are_forked_once_the_zygote_is_ready() -> None:
 def test_a_zygote_that_cannot_be_started_ends_a_service_that_never_was() -> None:
     story = Story(2)
     story.starts()
-    assert story.zygote_is_not_started("no venv") == [NotifyStopping(), Exit(3)]
+    assert story.zygote_is_not_started("no venv") == [NotifyStopping(), DropGeneration(1), Exit(3)]
     assert story.status == "Failed: zygote was not started: no venv"
     assert story.log == [
         "zygote of generation 1 was not started: no venv",
@@ -44,14 +45,14 @@ def test_a_zygote_that_fails_ends_a_service_that_never_was() -> None:
     assert story.zygote_fails("No module named 'shop'") == [KillZygote(1)]
     assert story.zygote_fails("again") == []
     assert story.waits(1000) == []
-    assert story.zygote_exits(1) == [NotifyStopping(), Exit(3)]
+    assert story.zygote_exits(1) == [NotifyStopping(), DropGeneration(1), Exit(3)]
     assert story.status == "Failed: zygote failed: No module named 'shop'"
 
 
 def test_a_zygote_that_dies_while_it_opens_ends_a_service_that_never_was() -> None:
     story = Story(2)
     story.starts()
-    assert story.zygote_exits(-11) == [NotifyStopping(), Exit(3)]
+    assert story.zygote_exits(-11) == [NotifyStopping(), DropGeneration(1), Exit(3)]
     assert story.status == "Failed: zygote died (SIGSEGV)"
 
 
@@ -62,7 +63,7 @@ def test_a_zygote_that_hangs_while_it_opens_is_killed() -> None:
     assert story.waits(1000) == []
     assert story.zygote_is_ready() == []
     assert story.zygote_fails() == []
-    assert story.zygote_exits(-9) == [NotifyStopping(), Exit(3)]
+    assert story.zygote_exits(-9) == [NotifyStopping(), DropGeneration(1), Exit(3)]
     assert story.status == "Failed: zygote killed: not ready within 5 s"
 
 
@@ -151,7 +152,7 @@ def test_a_zygote_that_dies_three_times_before_anybody_served_ends_the_service()
     assert story.zygote_exits(-11) == []
     assert story.waits(1) == [OpenGeneration(1)]
     story.zygote_is_ready()
-    assert story.zygote_exits(-11) == [NotifyStopping(), Exit(3)]
+    assert story.zygote_exits(-11) == [NotifyStopping(), DropGeneration(1), Exit(3)]
     assert story.status == "Failed: zygote died (SIGSEGV)"
 
 
@@ -235,7 +236,7 @@ def test_a_zygote_told_to_go_goes_whatever_it_says() -> None:
     assert story.generation.zygote is ZygoteState.CLOSING
     assert story.zygote_exits(1) == []
     assert story.log[-1] == "stopping"
-    assert story.worker_exits(1, 0) == [Exit(0)]
+    assert story.worker_exits(1, 0) == [DropGeneration(1), Exit(0)]
 
 
 def test_a_zygote_is_not_given_time_to_finish_opening_when_asked_to_stop() -> None:
@@ -244,15 +245,15 @@ def test_a_zygote_is_not_given_time_to_finish_opening_when_asked_to_stop() -> No
     assert story.is_told_to_stop() == [NotifyStopping(), KillZygote(1)]
     assert story.is_told_to_stop() == []
     assert story.zygote_is_ready() == []
-    assert story.zygote_exits(-9) == [Exit(0)]
-    assert story.last_words == "zygote of generation 1 killed: asked to stop while it was opening"
+    assert story.zygote_exits(-9) == [DropGeneration(1), Exit(0)]
+    assert story.last_words == "zygote of generation 1 killed: not needed any more while it was opening"
 
 
 def test_a_zygote_that_is_killed_but_was_never_there_is_not_waited_for() -> None:
     story = Story(2)
     story.starts()
     story.is_told_to_stop()
-    assert story.zygote_is_not_started() == [Exit(0)]
+    assert story.zygote_is_not_started() == [DropGeneration(1), Exit(0)]
 
 
 def test_a_zygote_told_to_go_that_stays_is_killed() -> None:
@@ -261,7 +262,7 @@ def test_a_zygote_told_to_go_that_stays_is_killed() -> None:
     story.worker_exits(1, 0)
     assert story.sleeps_until_the_deadline() == [KillZygote(1)]
     assert story.last_words == "zygote of generation 1: does not exit, killing it"
-    assert story.zygote_exits(-9) == [Exit(0)]
+    assert story.zygote_exits(-9) == [DropGeneration(1), Exit(0)]
 
 
 def test_a_zygote_that_died_while_it_opened_has_no_deadline_any_more() -> None:
