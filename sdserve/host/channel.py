@@ -78,10 +78,7 @@ class Channel:
             raise
 
     def _receive_packet(self) -> tuple[bytes, list[tuple[int, int, bytes]], int]:
-        packet, ancillary, flags, _ = self.socket.recvmsg(
-            wire.MAX_PACKET, socket.CMSG_SPACE(MAX_DESCRIPTORS * _INT), socket.MSG_CMSG_CLOEXEC
-        )
-        return packet, ancillary, flags
+        return _receive(self.socket, wire.MAX_PACKET, MAX_DESCRIPTORS)
 
     def peer_pid(self) -> int:
         """The process that made the pair (SO_PEERCRED, unix(7)), also after it has died."""
@@ -117,6 +114,25 @@ def adopt(taken: Fd) -> Channel:
     end.set_inheritable(False)
     end.setblocking(True)
     return Channel(end)
+
+
+def receive_packet(borrowed: socket.socket, size: int) -> tuple[bytes, Fd | None]:
+    """Take a packet of at most `size` bytes from a socket, and the descriptor that came with it, if one did.
+
+    OSError if there is none. b"" if the other side is gone.
+    """
+    packet, ancillary, _ = _receive(borrowed, size, 1)
+    descriptors = _descriptors(ancillary)
+    return packet, descriptors[0] if descriptors else None
+
+
+def _receive(
+    borrowed: socket.socket, size: int, most: int
+) -> tuple[bytes, list[tuple[int, int, bytes]], int]:
+    # Not by socket.recv_fds, which forgets its flags in Python 3.11: what came would outlive an exec.
+    room = socket.CMSG_LEN(most * _INT)
+    packet, ancillary, flags, _ = borrowed.recvmsg(size, room, socket.MSG_CMSG_CLOEXEC)
+    return packet, ancillary, flags
 
 
 def _descriptors(ancillary: list[tuple[int, int, bytes]]) -> list[Fd]:

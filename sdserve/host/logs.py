@@ -43,7 +43,7 @@ _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u206
 _tracebacks = logging.Formatter()
 
 
-def configure(level: str, slot: int | None = None, *, waits: bool = True) -> None:
+def configure(level: str, slot: int | None = None, generation: int = 1, *, waits: bool = True) -> None:
     """Send the records of sdserve and of the application, from `level` on, to standard error.
 
     Call it again in a worker, with its `slot`. What an application that was loaded in between has made of the
@@ -52,9 +52,10 @@ def configure(level: str, slot: int | None = None, *, waits: bool = True) -> Non
     Args:
         level: `debug`, `info`, `warning` or `error`.
         slot: the worker's slot, shown on each line; None outside of workers.
+        generation: the worker's, shown as well from the second on: a slot may have workers of several.
         waits: whether a line waits for room, as in a pipe whose reader is behind; else it is lost.
     """
-    handler = StandardError(slot, waits=waits)
+    handler = StandardError(slot, generation, waits=waits)
     own = logging.getLogger("sdserve")
     root = logging.getLogger()
     is_first_call = not _remove_handler(own)
@@ -87,9 +88,10 @@ def keep_own_loggers() -> None:
 class StandardError(logging.Handler):
     """Writes each record with one write(2), so that lines of several processes do not mix."""
 
-    def __init__(self, slot: int | None = None, *, waits: bool = True) -> None:
+    def __init__(self, slot: int | None = None, generation: int = 1, *, waits: bool = True) -> None:
         super().__init__()
-        self._worker = "" if slot is None else f"worker {slot}: "
+        of = f" of generation {generation}" if generation > 1 else ""
+        self._worker = "" if slot is None else f"worker {slot}{of}: "
         self._line = _form()
         self._waits = waits
         self._lost = 0

@@ -31,6 +31,8 @@ IN_FLIGHT = 7  # requests being answered now
 ACCEPTED = 8  # connections since the worker's birth
 REQUESTS = 9  # answered since its birth
 ERRORS = 10  # of these, answered by a failure of the application
+ADOPTED = 11  # connections that came from other workers; ACCEPTED counts them as well
+HANDED_OVER = 12  # connections that went to other workers
 
 # Values of STATE.
 FREE = 0

@@ -23,5 +23,9 @@ class WorkerContext:
     listeners: list[tuple[str, socket.socket]]
     """(name of the `[listen:NAME]` section, listening socket); all workers share them: never shut down."""
     row: ScoreboardRow
+    mailbox: socket.socket | None = None
+    """Where connections come from other workers; shared by all workers of the generation."""
+    since_ns: int = 0
+    """When the generation was found on the disk: nanoseconds since the epoch; 0: unknown."""
     application: Any = None
     """The application object when the zygote preloaded it, else None: the worker imports it."""

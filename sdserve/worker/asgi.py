@@ -19,6 +19,10 @@ from sdserve.worker.lifespan import Lifespan
 log = logging.getLogger("sdserve.asgi")
 
 
+DRAINING = "sdserve.draining"
+"""The key, in the lifespan's state, of an `asyncio.Event` that is set once the worker drains."""
+
+
 class AsgiGateway:
     """Calls an ASGI application, one task a request."""
 
@@ -36,7 +40,8 @@ class AsgiGateway:
         self.state: dict[str, Any] | None = None
         """What the lifespan left for the scopes; None if the application has no lifespan."""
         self._request_timeout = request_timeout
-        self._lifespan = Lifespan(application, loop)
+        self.draining = asyncio.Event()
+        self._lifespan = Lifespan(application, loop, {DRAINING: self.draining})
         self._context = copy_context()
         self._ticking: asyncio.TimerHandle | None = None
 
@@ -67,6 +72,10 @@ class AsgiGateway:
         # Not in the context of whoever calls: that may be the task of the connection's request before this.
         exchange.task = self._context.run(self.loop.create_task, exchange.run())
         self.exchanges.add(exchange)
+
+    def end_streams(self) -> None:
+        for exchange in list(self.exchanges):
+            exchange.end_stream()
 
     def _tick(self) -> None:
         """Look for requests that take too long."""

@@ -420,6 +420,12 @@ class AsgiExchange:
         # cancel when they are told, so an answer that is nearly there gets the time to be one.
         self._leaving = self._gateway.loop.call_later(_GRACE, self._tell_left)
 
+    def end_stream(self) -> None:
+        """Tell the application, whose answer goes on and on, that its time is up. It may still send."""
+        # Who has not begun to answer is not told: frameworks would cancel, and there would be no answer.
+        if self._phase == _BODY and self._body_complete:
+            self._tell_left()
+
     def _tell_left(self) -> None:
         self._left = True
         self._wake()

@@ -13,9 +13,9 @@ from typing import Any
 
 from sdserve.config.model import Configuration
 from sdserve.core.gateway.interface import ASGI, detect_interface
-from sdserve.core.wire.messages import BootFailed, Draining, Ready, RecycleAsked
+from sdserve.core.wire.messages import MOST_CHANGED, BootFailed, Ready, RecycleAsked
 from sdserve.errors import EXIT_BOOT, EXIT_OK, BootError
-from sdserve.host import logs
+from sdserve.host import logs, modules, stacks
 from sdserve.host.importer import import_application
 from sdserve.host.worker_context import WorkerContext
 from sdserve.worker.access import AccessLog
@@ -23,14 +23,21 @@ from sdserve.worker.asgi import AsgiGateway
 from sdserve.worker.channel import Channel
 from sdserve.worker.exchange import Gateway
 from sdserve.worker.server import Server
+from sdserve.worker.warmup import warm_up
 from sdserve.worker.wsgi import WsgiGateway
 
 log = logging.getLogger("sdserve.worker")
 
+LAST_WORD = 1.0
+"""Seconds that an application has to end if its worker was not fit to serve."""
+WARMUP_SHARE = 0.8
+"""Of `workers.boot_timeout`, which began with the fork: the reason should arrive before it ends."""
+
 
 def worker_main(context: WorkerContext, configuration: Configuration) -> int:
     """Import the application if it was not preloaded, serve until told to drain, return the exit status."""
-    logs.configure(configuration.log.level, slot=context.slot)
+    logs.configure(configuration.log.level, slot=context.slot, generation=context.generation)
+    stacks.write_on_request()
     os.environ["SDSERVE_SLOT"] = str(context.slot)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # What an application prints belongs into the log when it is printed, also where that is no terminal.
@@ -92,23 +99,25 @@ async def _serve(
     )
     identity = {"generation": context.generation, "serial": context.serial}
 
-    def asked_by_signal() -> None:
-        channel.send(Draining(**identity))
-        server.drain()
-
-    def asked_by_itself(reason: str) -> None:
-        channel.send(RecycleAsked(**identity, reason=reason))
-        asked_by_signal()
-
-    server.when_retiring = asked_by_itself
+    server.when_retiring = lambda reason: channel.send(RecycleAsked(**identity, reason=reason))
     if isinstance(gateway, WsgiGateway):
         gateway.retire = server.retire
     await gateway.start()
-    loop.add_signal_handler(signal.SIGTERM, asked_by_signal)
-    server.start([listener for _, listener in context.listeners])
+    if path := configuration.workers.warmup_path:
+        try:
+            await warm_up(server, path, WARMUP_SHARE * configuration.fleet.boot_timeout)
+        except BootError:
+            await gateway.stop(LAST_WORD)
+            raise
+    loop.add_signal_handler(signal.SIGTERM, server.retire, "it got SIGTERM")
+    server.start([listener for _, listener in context.listeners], context.mailbox)
     channel.listen(loop, server.drain)
     logs.keep_own_loggers()
-    channel.send(Ready(**identity, interface=gateway.interface))
+    changed: tuple[str, ...] = ()
+    if context.since_ns and context.application is None:
+        # Preloaded code is what it was; and looking at all modules would copy their shared pages.
+        changed = modules.newer_than(context.since_ns, most=MOST_CHANGED)
+    channel.send(Ready(**identity, interface=gateway.interface, changed=changed))
     await server.wait_drained()
     await loop.shutdown_asyncgens()
     return EXIT_OK

@@ -10,6 +10,9 @@ from collections.abc import Callable
 from sdserve.core.wire.codec import MAX_PACKET, decode, encode
 from sdserve.core.wire.messages import Drain, Message
 from sdserve.errors import WireError
+from sdserve.host.channel import receive_packet
+from sdserve.host.fds import Fd
+from sdserve.worker.server import Heir
 
 log = logging.getLogger("sdserve.channel")
 
@@ -21,20 +24,21 @@ class Channel:
         self._socket = taken
         self._socket.setblocking(False)
 
-    def listen(self, loop: asyncio.AbstractEventLoop, drain: Callable[[], None]) -> None:
+    def listen(self, loop: asyncio.AbstractEventLoop, drain: Callable[[Heir | None], None]) -> None:
         """Call `drain` on the supervisor's order, or once it is gone."""
 
         def readable() -> None:
             try:
-                packet = self._socket.recv(MAX_PACKET)
+                # Without a free descriptor none comes, and the order holds all the same.
+                packet, descriptor = receive_packet(self._socket, MAX_PACKET)
             except (BlockingIOError, InterruptedError):
                 return
             except OSError:
-                packet = b""
+                packet, descriptor = b"", None
             if not packet:
                 loop.remove_reader(self._socket.fileno())
                 log.warning("the supervisor is gone; draining")
-                drain()
+                drain(None)
                 return
             try:
                 message = decode(packet)
@@ -42,7 +46,7 @@ class Channel:
                 log.warning("an order of the supervisor's makes no sense, ignoring: %s", error)
                 return
             if isinstance(message, Drain):
-                drain()
+                drain(_heir(message, descriptor))
 
         loop.add_reader(self._socket.fileno(), readable)
 
@@ -52,3 +56,10 @@ class Channel:
             self._socket.send(encode(message))
         except OSError as error:
             log.warning("the supervisor cannot be told %s: %s", type(message).__name__, error)
+
+
+def _heir(message: Drain, descriptor: Fd | None) -> Heir | None:
+    if not message.heir or descriptor is None:
+        return None
+    mailbox = socket.socket(fileno=descriptor.steal())
+    return Heir(mailbox, message.heir, is_own=message.heir == message.generation)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
@@ -37,6 +38,9 @@ class Gateway(Protocol):
     when_idle: Callable[[], None] | None
     """Called on the loop's thread each time the last call into the application has returned, if set."""
 
+    draining: asyncio.Event
+    """Set by the server once the worker drains, for the application to see."""
+
     def begin(self, protocol: HttpProtocol, request: Request) -> None:
         """Make `protocol.exchange` and begin to answer `request`: whole if its `length` is 0, else its body
         follows. The exchange may have ended when this returns."""
@@ -46,6 +50,9 @@ class Gateway(Protocol):
 
     async def stop(self, timeout: float) -> None:
         """Shut the application down, within `timeout` seconds."""
+
+    def end_streams(self) -> None:
+        """The worker has been draining for long: answers that have begun should come to their end."""
 
     @property
     def busy(self) -> int:

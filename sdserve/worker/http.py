@@ -16,13 +16,14 @@ from sdserve.core.http.connection import Connection
 from sdserve.core.http.request import Field, Request
 from sdserve.core.http.response import status_line
 from sdserve.errors import RemoteProtocolError
-from sdserve.host.scoreboard import ERRORS, IN_FLIGHT
+from sdserve.host.scoreboard import ERRORS, HANDED_OVER, IN_FLIGHT
 from sdserve.worker.clock import TICK
 from sdserve.worker.exchange import Exchange
 from sdserve.worker.file_body import Done, FileBody
-from sdserve.worker.sockets import reset_when_closed, unacknowledged, unread
+from sdserve.worker.sockets import descriptor_of, reset_when_closed, unacknowledged, unread
 
 if TYPE_CHECKING:
+    from sdserve.core.wire.moved import Moved
     from sdserve.worker.server import Server
 
 log = logging.getLogger("sdserve.http")
@@ -59,13 +60,18 @@ class HttpProtocol(asyncio.Protocol):
         "write_paused",
     )
 
-    def __init__(self, server: Server, client: Peer, local: tuple[str, int | None]) -> None:
+    def __init__(
+        self, server: Server, client: Peer, local: tuple[str, int | None], moved: Moved | None = None
+    ) -> None:
+        """Serve a new connection, or go on with one that was `moved` here from another worker."""
         self._server = server
         self._clock = server.clock
         self.loop = server.loop
         self.client = client
         self.local = local
         self.connection = Connection(server.http, server.clock.now)
+        if moved is not None:
+            self.connection.resume(moved.pending, moved.requests, moved.deadline)
         self.exchange: Exchange | None = None
         """Set by the gateway when it begins one, cleared when that has ended or is lost."""
         self.environ: dict[str, object] | None = None
@@ -90,6 +96,8 @@ class HttpProtocol(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(self._server.http.max_output)
         self._server.opened(self)
+        if self.connection.pipelined:
+            self.loop.call_soon(self._advance)  # the transport is not complete before this has returned
 
     def data_received(self, data: bytes) -> None:
         if self._lingering >= 0:
@@ -124,6 +132,8 @@ class HttpProtocol(asyncio.Protocol):
         self._write_deadline = inf
         if self.exchange is not None:
             self.exchange.writable()
+        elif self._server.outbox is not None:
+            self.loop.call_soon(self.move)  # the transport is in the middle of its work
         else:
             self._advance()
 
@@ -173,9 +183,15 @@ class HttpProtocol(asyncio.Protocol):
 
     def _yield_turn(self) -> None:
         """Go on when the other connections have had their turn; what the client sends until then can wait."""
-        self._server.loop.call_soon(self._advance)
+        self._server.loop.call_soon(self._take_turn)
         if not self.connection.must_close:
             self.pause_reading()
+
+    def _take_turn(self) -> None:
+        if self.exchange is None and self._server.outbox is not None:
+            self.move()
+        else:
+            self._advance()
 
     def _regulate(self) -> None:
         """Read or do not, or close, as the connection's state wants it."""
@@ -370,7 +386,28 @@ class HttpProtocol(asyncio.Protocol):
             self.access.response_ended(self.client)
         if connection.must_close:
             self._close(linger=not connection.all_read)
+        elif server.outbox is not None:
+            self.loop.call_soon(self.move)  # the loops send what was written at the end of their turn
         elif self._read_paused or connection.pipelined:
+            self._advance()
+
+    # Leaving for another worker
+
+    def move(self) -> None:
+        """Hand the connection over if nothing keeps it here; else go on, and be asked again."""
+        transport = self.transport
+        if self.exchange is not None or self._advancing or transport.is_closing():
+            return
+        if self._server.outbox is None or not self.connection.movable:
+            self._advance()
+        elif transport.get_write_buffer_size():
+            # Have the transport tell, by `resume_writing`, when the last byte of the answer is sent.
+            transport.set_write_buffer_limits(0)
+        elif self._server.outbox.take(descriptor_of(self.transport), self.connection):
+            self._server.row.words[HANDED_OVER] += 1
+            # Closes our descriptor, and does not shut the connection down.
+            self.transport.abort()
+        else:
             self._advance()
 
     # The end
@@ -392,9 +429,12 @@ class HttpProtocol(asyncio.Protocol):
         except OSError:
             transport.abort()  # the client is gone already
 
-    def drain(self) -> None:
-        """Finish the request that is being answered, then close; close at once if there is none."""
-        if self._lingering < 0 and self.connection.drain(self._clock.now):
+    def drain(self, fresh: bool = False) -> None:
+        """Finish the request that is being answered, then close; close at once if there is none.
+
+        A `fresh` connection came a moment ago: its first request may be on its way.
+        """
+        if self._lingering < 0 and self.connection.drain(self._clock.now, fresh=fresh):
             self.close_idle()
 
     def abort(self) -> None:

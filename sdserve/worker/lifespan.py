@@ -21,7 +21,8 @@ _LAST_WORD = 1.0
 class Lifespan:
     """Tells the application that it starts and that it ends, in one task that lives as long as the worker."""
 
-    def __init__(self, application: Any, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, application: Any, loop: asyncio.AbstractEventLoop, state: dict[str, Any]) -> None:
+        """The application may add to `state`, which begins with what we have to offer."""
         self._application = application
         self._loop = loop
         self._orders: asyncio.Queue[dict[str, str]] = asyncio.Queue()
@@ -30,7 +31,7 @@ class Lifespan:
         self._asked = False
         self._strange = False
         self._expected = _STARTUP
-        self._state: dict[str, Any] = {}
+        self._state = state
 
     async def start(self) -> dict[str, Any] | None:
         """Start the application up; return the state it left, None if it has no lifespan.

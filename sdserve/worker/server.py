@@ -1,7 +1,9 @@
 """A worker at work: its listeners, its connections, its tick, and its end.
 
-The end, in this order: accept no more (the kernel's listener stays, and so does its backlog), close what
-is idle, finish what is in flight, shut the application down. `drain_timeout` cuts off what has not finished.
+The end, in this order: accept no more (the kernel's listener stays, and so does its backlog), tell the
+application, hand each connection over to the heirs as soon as nothing is in flight on it, tell answers that
+go on for long, shut the application down. Where there are no heirs, and when time runs short, connections are
+closed instead. `drain_timeout` cuts off what has not finished.
 """
 
 from __future__ import annotations
@@ -11,17 +13,22 @@ import logging
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from heapq import nsmallest
+from math import inf
 
 from sdserve.core.gateway.options import WorkerOptions
 from sdserve.core.http.options import HttpOptions
+from sdserve.core.wire.moved import Moved
 from sdserve.host import scoreboard
 from sdserve.host.scoreboard import ScoreboardRow
 from sdserve.worker.accept import Acceptor
 from sdserve.worker.access import AccessLog
 from sdserve.worker.clock import TICK, Clock
 from sdserve.worker.exchange import Gateway
+from sdserve.worker.handover import Inbox, Outbox
 from sdserve.worker.http import HttpProtocol
+from sdserve.worker.recycling import Recycling
 from sdserve.worker.refusals import Refusals
 
 log = logging.getLogger("sdserve.worker")
@@ -29,9 +36,23 @@ log = logging.getLogger("sdserve.worker")
 _LAST_WORD = 1.0
 """Seconds that the application's shutdown gets even if the time to drain is used up."""
 
+_CLOSING_TIME = 0.2
+"""The last part of the time to drain, in which connections are closed in order, and not handed over."""
+
 _RECLAIMED = 16
 """Idle connections that are closed at once when there is no room for more."""
 _SAY_EVERY = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Heir:
+    """Who takes over the connections of a worker that drains."""
+
+    mailbox: socket.socket
+    """Where they are sent; the server's from now on."""
+    generation: int
+    is_own: bool = False
+    """Whether they are of this worker's own generation, and so read the same mailbox."""
 
 
 class Server:
@@ -55,6 +76,8 @@ class Server:
         self.clock = Clock(http.server_header)
         self.refusals = Refusals()
         self._drain_timeout = workers.drain_timeout
+        self._drain_soft = workers.drain_soft
+        self._recycling = Recycling(workers)
         self.in_flight = 0
         self.requests = 0
         """Both are counted here and put into the row at each tick; `in_flight` also when a request begins, so
@@ -62,6 +85,9 @@ class Server:
         self._protocols: set[HttpProtocol] = set()
         self._adoptions: set[asyncio.Task[None]] = set()
         self._acceptors: list[Acceptor] = []
+        self._inbox: Inbox | None = None
+        self.outbox: Outbox | None = None
+        """Where connections go while this worker drains and somebody takes them over."""
         self._connections = 0
         """Those that are being adopted as well."""
         self._most_connections = http.max_connections
@@ -72,30 +98,48 @@ class Server:
         self._retiring = False
         self._drained = loop.create_future()
         self._drain_deadline: float | None = None
+        self._soft_deadline = inf
+        self._closing_time = inf
 
-    def start(self, listeners: list[socket.socket]) -> None:
-        """Begin to accept from `listeners`, which stay their owner's."""
+    def start(self, listeners: list[socket.socket], mailbox: socket.socket | None = None) -> None:
+        """Begin to accept from `listeners` and to take over what comes by `mailbox`; they stay their owner's.
+
+        What was served before (`warmup`) does not count.
+        """
+        self.requests = 0
+        self.row.words[scoreboard.ACCEPTED] = self.row.words[scoreboard.ERRORS] = 0
         self._acceptors = [Acceptor(self.loop, listener, self.adopt, self._reclaim) for listener in listeners]
         for acceptor in self._acceptors:
             acceptor.start()
+        if mailbox is not None:
+            self._inbox = Inbox(self.loop, mailbox, self.adopt, self._reclaim)
+            self._inbox.start()
         self.row.words[scoreboard.STATE] = scoreboard.READY
         self._tick()
 
     # Connections
 
-    def adopt(self, connected: socket.socket) -> None:
-        """Take over a connected, non-blocking socket."""
-        task = self.loop.create_task(self._connect(connected))
+    def adopt(self, connected: socket.socket, moved: Moved | None = None) -> None:
+        """Take over a connected, non-blocking socket, a new one or one that another worker has served."""
+        if moved is not None:
+            self.row.words[scoreboard.ADOPTED] += 1
+            if self.outbox is not None and self.outbox.send(connected.fileno(), moved):
+                self.row.words[scoreboard.HANDED_OVER] += 1
+                connected.close()  # it is on its way to those who stay
+                return
+        task = self.loop.create_task(self._connect(connected, moved))
         self._adoptions.add(task)
         task.add_done_callback(self._adoptions.discard)
         self._connections += 1
         if self._most_connections:
             self._check_full()
 
-    async def _connect(self, connected: socket.socket) -> None:
+    async def _connect(self, connected: socket.socket, moved: Moved | None) -> None:
         try:
             client, local = _addresses(connected)
-            await self.loop.connect_accepted_socket(lambda: HttpProtocol(self, client, local), connected)
+            await self.loop.connect_accepted_socket(
+                lambda: HttpProtocol(self, client, local, moved), connected
+            )
         except OSError as error:
             connected.close()
             self._disconnected()
@@ -107,8 +151,10 @@ class Server:
         words = self.row.words
         words[scoreboard.ACCEPTED] += 1
         words[scoreboard.CONNECTIONS] += 1
-        if self._drain_deadline is not None:
-            protocol.drain()
+        if self.outbox is not None:
+            self.loop.call_soon(protocol.move)  # its transport is not complete before this has returned
+        elif self._drain_deadline is not None:
+            protocol.drain(fresh=True)
 
     def closed(self, protocol: HttpProtocol) -> None:
         """A connection is gone."""
@@ -133,6 +179,8 @@ class Server:
                 acceptor.stop()
             else:
                 acceptor.start()
+        if self._inbox is not None:
+            (self._inbox.stop if full else self._inbox.start)()
         if full and self.clock.now - self._said_full >= _SAY_EVERY:
             self._said_full = self.clock.now
             log.warning("this worker has http.max_connections = %d: more wait", self._most_connections)
@@ -163,35 +211,88 @@ class Server:
         now = self.clock.now
         for protocol in list(self._protocols):
             protocol.tick(now)
-        if self._drain_deadline is None:
-            if self._full:
-                self._make_room()
-        else:
-            self._check_drained()
-            if now >= self._drain_deadline:
-                self._cut_off()
+        if self._drain_deadline is not None:
+            self._go_on_draining(now)
+            return
+        if self._full:
+            self._make_room()
+        if reason := self._recycling.reason(self.requests, now):
+            self._ask(reason)
 
     # The end
 
-    def drain(self) -> None:
-        """Begin to drain; `wait_drained` returns when it is done. A second call changes nothing."""
-        if self._drain_deadline is not None:
-            return
-        self._drain_deadline = time.monotonic() + self._drain_timeout
-        self.row.words[scoreboard.STATE] = scoreboard.DRAINING
-        self.gateway.when_idle = self._check_drained
-        for acceptor in self._acceptors:
-            acceptor.stop()
-        for protocol in list(self._protocols):
-            protocol.drain()
+    def drain(self, heir: Heir | None = None) -> None:
+        """Begin to drain; `wait_drained` returns when it is done. Connections go to the `heir`, if any.
+
+        Called again it changes nothing but the heir.
+        """
+        self._choose(heir)
+        if self._drain_deadline is None:
+            self._drain_deadline = now = time.monotonic()
+            self._drain_deadline += self._drain_timeout
+            self._soft_deadline = now + self._drain_soft
+            self._closing_time = self._drain_deadline - self._drain_timeout * _CLOSING_TIME
+            self.row.words[scoreboard.STATE] = scoreboard.DRAINING
+            self.gateway.when_idle = self._check_drained
+            for acceptor in self._acceptors:
+                acceptor.stop()
+            self.gateway.draining.set()
+        self._send_away()
         self._check_drained()
+
+    def _choose(self, heir: Heir | None) -> None:
+        """Hand over to `heir` from now on. Mail for ourselves is read on unless others are there for it."""
+        if self.outbox is not None:
+            self.outbox.close()
+            self.outbox = None
+        if heir is not None:
+            self.outbox = Outbox(
+                self.loop, heir.mailbox, heir.generation, room=self._send_away, gone=self._hand_over_no_more
+            )
+        if self._inbox is not None:
+            (self._inbox.stop if heir is not None and heir.is_own else self._inbox.start)()
+
+    def _send_away(self) -> None:
+        """Have each connection go, or see to it that it goes once it can."""
+        for protocol in list(self._protocols):
+            if self.outbox is None:
+                protocol.drain()
+            elif self.outbox.is_full:
+                break
+            else:
+                protocol.move()
+
+    def _hand_over_no_more(self) -> None:
+        if self.outbox is not None:
+            self.outbox.close()
+            self.outbox = None
+            self._send_away()
+
+    def _go_on_draining(self, now: float) -> None:
+        assert self._drain_deadline is not None
+        if now >= self._soft_deadline:
+            self._soft_deadline = inf
+            self.gateway.end_streams()
+        if now >= self._closing_time:
+            self._closing_time = inf
+            self._hand_over_no_more()
+        elif self.outbox is not None:
+            self._send_away()
+        self._check_drained()
+        if now >= self._drain_deadline:
+            self._cut_off()
 
     def retire(self, reason: str) -> None:
         """Ask for a successor, once: something is wrong with this worker that only its end can heal."""
+        if not self._retiring and self._drain_deadline is None:
+            log.warning("this worker asks to be replaced: %s", reason)
+            self._ask(reason)
+
+    def _ask(self, reason: str) -> None:
+        """Ask for a successor, once, and serve until `drain` is called."""
         if self._retiring or self._drain_deadline is not None:
             return
         self._retiring = True
-        log.warning("this worker asks to be replaced: %s", reason)
         if self.when_retiring is not None:
             self.when_retiring(reason)
 
@@ -202,8 +303,21 @@ class Server:
             and not self._adoptions
             and not self.gateway.busy
             and not self._drained.done()
+            and not self._take_last_mail()
         ):
             self._drained.set_result(None)
+            self._close_mail()
+
+    def _take_last_mail(self) -> bool:
+        """Whether a connection came for which nobody else may be there; it is served or sent on."""
+        return self._inbox is not None and self._inbox.is_open and self._inbox.take()
+
+    def _close_mail(self) -> None:
+        if self._inbox is not None:
+            self._inbox.stop()
+        if self.outbox is not None:
+            self.outbox.close()
+            self.outbox = None
 
     def _cut_off(self) -> None:
         if self._protocols or self.gateway.busy:
@@ -216,6 +330,7 @@ class Server:
             protocol.abort()
         if not self._drained.done():
             self._drained.set_result(None)
+            self._close_mail()
 
     async def wait_drained(self) -> None:
         """Return once `drain` was called, nothing is in flight any more, and the application has stopped."""

@@ -44,6 +44,12 @@ def reset_when_closed(transport: asyncio.Transport) -> None:
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
 
 
+def descriptor_of(transport: asyncio.Transport) -> int:
+    """Return the descriptor, borrowed; -1 if the socket is gone."""
+    connected = _maybe_socket(transport)
+    return -1 if connected is None else int(connected.fileno())
+
+
 def _maybe_socket(transport: asyncio.Transport) -> Any:
     """Return the socket, None once it is closed; the loops say that in ways of their own."""
     connected = transport.get_extra_info("socket")

@@ -32,6 +32,10 @@ log = logging.getLogger("sdserve.wsgi")
 _OVERDUE = "a request has made no progress for workers.request_timeout"
 
 
+DRAINING = "sdserve.draining"
+"""The key, in the environ, of a function without arguments: whether the worker drains."""
+
+
 class WsgiGateway:
     """Calls a WSGI application, on the loop's thread or in a pool."""
 
@@ -53,6 +57,7 @@ class WsgiGateway:
         self.pool = ThreadPool(workers.threads) if workers.threads > 1 else None
         self.watchdog: Watchdog | None = None
         """Ends calls on the loop's own thread that take too long, if that is wanted."""
+        self.draining = asyncio.Event()
         self.context = copy_context()
         """What the context variables of each call begin with."""
         self._options = workers
@@ -69,6 +74,7 @@ class WsgiGateway:
             "wsgi.run_once": False,
             "wsgi.file_wrapper": FileWrapper,
             "wsgi.input_terminated": True,
+            DRAINING: self.draining.is_set,
         }
 
     @property
@@ -94,6 +100,9 @@ class WsgiGateway:
             self.pool.stop()
         if self.watchdog is not None:
             self.watchdog.stop()
+
+    def end_streams(self) -> None:
+        """WSGI has no word for it; who wants to know asks `sdserve.draining`."""
 
     def begin(self, protocol: HttpProtocol, request: Request) -> None:
         exchange: WsgiExchange

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,9 +38,11 @@ class Generation:
     """All that the workers to come have in common."""
 
     number: int
+    since_ns: int
     configuration: Configuration
     scoreboard: Scoreboard
     listeners: list[tuple[str, socket.socket]]
+    mailbox: socket.socket
     worker_main: WorkerMain
     application: Any = None
 
@@ -54,11 +57,11 @@ def prepare(received: Received, code: Code) -> Generation:
     if not isinstance(order, wire.Open):
         raise WireError(f"the first message to a zygote is Open, not {type(order).__name__}")
     check_protocol(order)
-    if len(received.descriptors) != 1 + len(order.listeners):
+    if len(received.descriptors) != 2 + len(order.listeners):
         raise WireError(
             f"Open came with {len(received.descriptors)} descriptors for {len(order.listeners)} listeners"
         )
-    scoreboard, *listening = received.descriptors
+    scoreboard, *listening, mailbox = received.descriptors
     listeners = [
         (name, socket.socket(fileno=fd.steal())) for name, fd in zip(order.listeners, listening, strict=True)
     ]
@@ -69,11 +72,16 @@ def prepare(received: Received, code: Code) -> Generation:
     importpath.arrange(order.directory, order.site_packages)
     generation = Generation(
         number=order.generation,
+        since_ns=order.since_ns,
         configuration=configuration,
         scoreboard=Scoreboard(scoreboard),
         listeners=listeners,
+        mailbox=socket.socket(fileno=mailbox.steal()),
         worker_main=code.load_worker(),
     )
+    if configuration.workers.loop == "uvloop":
+        with suppress(ImportError):  # the workers say so better
+            import uvloop  # noqa: F401 - native code and its modules, once for all workers
     if configuration.app.preload:
         before = checks.open_descriptors()
         generation.application = code.import_application(configuration.app.application)

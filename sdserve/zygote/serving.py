@@ -102,11 +102,13 @@ def _obey(channel: Channel, generation: Generation, received: Received) -> None:
 def _work(generation: Generation, order: wire.ForkWorker, end: socket.socket) -> int:
     context = WorkerContext(
         generation=order.generation,
+        since_ns=generation.since_ns,
         serial=order.serial,
         slot=order.slot,
         channel=end,
         listeners=generation.listeners,
         row=generation.scoreboard.row(order.row),
+        mailbox=generation.mailbox,
         application=generation.application,
     )
     return generation.worker_main(context, generation.configuration)

@@ -96,9 +96,9 @@ def test_the_end_is_none(ends):
 def test_last_words_arrive_from_one_who_did_not_listen(ends):
     kept, given = ends
     kept.send(wire.Drain())
-    given.send(wire.Draining(serial=8))
+    given.send(wire.RecycleAsked(serial=8))
     given.close()  # the kernel resets the other side
-    assert kept.receive() == Received(wire.Draining(serial=8))
+    assert kept.receive() == Received(wire.RecycleAsked(serial=8))
     assert kept.receive() is None
 
 

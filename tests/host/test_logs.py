@@ -181,6 +181,12 @@ def test_a_worker_says_which_one_it_is(journal, own_logs):
     assert journal.text() == "<6>worker 3: here\n"
 
 
+def test_from_the_second_generation_on_a_worker_says_of_which_it_is(journal, own_logs):
+    logs.configure("info", slot=3, generation=2)
+    own_logs.info("here")
+    assert journal.text() == "<6>worker 3 of generation 2: here\n"
+
+
 def test_the_level_is_that_of_sdserve_and_of_the_application(journal, own_logs):
     logs.configure("warning")
     own_logs.info("no")

@@ -28,6 +28,33 @@ async def asgi(scope, receive, send):
     await send({"type": "http.response.body", "body": os.environ["SDSERVE_SLOT"].encode()})
 
 
+asked = ["nothing asked before"]
+
+
+def _status(path, host, agent):
+    """The status that the path names; the answer is what was asked before."""
+    asked.append(f"GET {path} {host} {agent}")
+    return path.strip("/"), asked[-2].encode()
+
+
+def warm_wsgi(environ, start_response):
+    if environ["PATH_INFO"] == "/raise":
+        raise ValueError("not warm")
+    status, body = _status(environ["PATH_INFO"], environ["HTTP_HOST"], environ.get("HTTP_USER_AGENT"))
+    start_response(f"{status} Such", [])
+    return [body]
+
+
+async def warm_asgi(scope, receive, send):
+    assert scope["type"] == "http"
+    if scope["path"] == "/hang":
+        await asyncio.sleep(STUCK)
+    headers = {name: value.decode() for name, value in scope["headers"]}
+    status, body = _status(scope["path"], headers[b"host"], headers.get(b"user-agent"))
+    await send({"type": "http.response.start", "status": int(status)})
+    await send({"type": "http.response.body", "body": body})
+
+
 async def ends_the_loop(scope, receive, send):
     """Ends the event loop in the way the path names, after the answer."""
     assert scope["type"] == "http"

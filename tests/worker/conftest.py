@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
+from contextlib import ExitStack
 
 import pytest
 
+from sdserve.host.mailbox import Mailbox
+from sdserve.worker.server import Heir
 from tests.worker import forking, serving
+from tests.worker.moving import named, named_async
 
 
 @pytest.fixture(params=["uvloop", "asyncio"])
@@ -54,3 +58,39 @@ def fork():
     yield start
     for process in processes:
         process.discard()
+
+
+@pytest.fixture(params=["inline", "pooled", "asgi"])
+def make(request):
+    """Makes applications that answer with a word, and says how they are called."""
+    if request.param == "asgi":
+        return lambda word: {"application": named_async(word)}
+    return lambda word: {"application": named(word), "threads": 4 if request.param == "pooled" else 1}
+
+
+@pytest.fixture
+def make_box():
+    """Make a mailbox; it is closed after the servers have stopped."""
+    with ExitStack() as stack:
+
+        def make_box():
+            box = Mailbox.make()
+            stack.callback(box.close)
+            return box
+
+        yield make_box
+
+
+@pytest.fixture
+def pair(make_box, serve):
+    """Start an old server and a new one that reads its mailbox; what the old one may be told as its heir."""
+
+    def start(old, new, *, paths=("", ""), **options):
+        box = make_box()
+        return (
+            serve(**old, unix=paths[0], **options),
+            serve(**new, unix=paths[1], mailbox=box.outlet, **options),
+            lambda: Heir(box.inlet.dup(), 2),
+        )
+
+    return start

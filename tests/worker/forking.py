@@ -21,7 +21,18 @@ class WorkerProcess:
     `workers` are further options of `[workers]`.
     """
 
-    def __init__(self, application, *, loop="uvloop", files=0, preload=False, **workers):
+    def __init__(
+        self,
+        application,
+        *,
+        loop="uvloop",
+        files=0,
+        preload=False,
+        since_ns=0,
+        boot_timeout=60.0,
+        mailbox=None,
+        **workers,
+    ):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.settimeout(TIMEOUT)
         self.channel = ours
@@ -35,9 +46,13 @@ class WorkerProcess:
                 "application": application,
                 "files": files,
                 "preload": preload,
+                "since_ns": since_ns,
+                "fleet": {"boot_timeout": boot_timeout},
                 "workers": {"loop": loop, **workers},
             }
-            descriptors = (theirs.fileno(), listener.fileno())
+            descriptors = [theirs.fileno(), listener.fileno()]
+            if mailbox is not None:
+                descriptors.append(mailbox.fileno())
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tests.worker.process", *map(str, descriptors), json.dumps(options)],
                 cwd=ROOT,
@@ -52,8 +67,8 @@ class WorkerProcess:
         """The next message on the channel."""
         return decode(self.channel.recv(MAX_PACKET))
 
-    def tell(self, message):
-        self.channel.send(encode(message))
+    def tell(self, message, *descriptors):
+        socket.send_fds(self.channel, [encode(message)], [one.fileno() for one in descriptors])
 
     def connect(self):
         client = socket.create_connection(self.address, TIMEOUT)

@@ -1,8 +1,9 @@
 """A worker process, as the zygote would have forked it.
 
-    python -m tests.worker.process CHANNEL LISTENER JSON
+    python -m tests.worker.process CHANNEL LISTENER [MAILBOX] JSON
 
-The arguments are two inherited descriptors and {"application", "workers", "files", "preload"}.
+The arguments are inherited descriptors and
+{"application", "fleet", "workers", "files", "preload", "since_ns"}.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ from sdserve.worker.boot import worker_main
 
 
 def main() -> int:
-    channel, listener = (socket.socket(fileno=int(number)) for number in sys.argv[1:3])
-    options = json.loads(sys.argv[3])
+    channel, listener, *mailbox = (socket.socket(fileno=int(number)) for number in sys.argv[1:-1])
+    options = json.loads(sys.argv[-1])
     configuration = Configuration(
         name="test",
         app=AppOptions(application=options["application"]),
         listen=(),
-        fleet=FleetOptions(),
+        fleet=FleetOptions(**options["fleet"]),
         workers=WorkerOptions(**options["workers"]),
         http=HttpOptions(),
         log=LogOptions(),
@@ -38,8 +39,10 @@ def main() -> int:
         generation=3,
         serial=14,
         slot=2,
+        since_ns=options["since_ns"],
         channel=channel,
         listeners=[("http", listener)],
+        mailbox=mailbox[0] if mailbox else None,
         row=Scoreboard.create(1).row(0),
         application=import_application(options["application"]) if options["preload"] else None,
     )

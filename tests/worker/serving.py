@@ -28,7 +28,7 @@ from sdserve.host.scoreboard import WORDS, ScoreboardRow
 from sdserve.worker.access import AccessLog
 from sdserve.worker.asgi import AsgiGateway
 from sdserve.worker.boot import new_event_loop
-from sdserve.worker.server import Server
+from sdserve.worker.server import Heir, Server
 from sdserve.worker.wsgi import WsgiGateway
 
 TIMEOUT = 10.0
@@ -158,6 +158,8 @@ class Worker:
         drain_timeout: float = 5.0,
         request_timeout: float = 0.0,
         max_queue_time: float = 0.0,
+        workers: dict[str, Any] | None = None,
+        mailbox: socket.socket | None = None,
         access: bool = False,
         unix: str = "",
         ipv6: bool = False,
@@ -178,7 +180,9 @@ class Worker:
             drain_timeout=drain_timeout,
             request_timeout=request_timeout,
             max_queue_time=max_queue_time,
+            **(workers or {}),
         )
+        self._mailbox = mailbox
         self._access = access
         self._listener = _listen(unix, ipv6, send_buffer)
         self.address = self._listener.getsockname()
@@ -226,7 +230,7 @@ class Worker:
         if isinstance(gateway, WsgiGateway):
             gateway.retire = self.server.retire
         await gateway.start()
-        self.server.start([self._listener])
+        self.server.start([self._listener], self._mailbox)
         self._started.set()
         await self.server.wait_drained()
 
@@ -267,8 +271,8 @@ class Worker:
             assert time.monotonic() < deadline, "it did not come to that"
         return met
 
-    def drain(self) -> None:
-        self.call(self.server.drain)
+    def drain(self, heir: Heir | None = None) -> None:
+        self.call(self.server.drain, heir)
 
     def wait_until_drained(self) -> None:
         self._thread.join(TIMEOUT)

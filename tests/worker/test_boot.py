@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import signal
+import time
 
 import pytest
 
-from sdserve.core.wire.messages import BootFailed, Drain, Draining, Forked, Ready
+from sdserve.core.wire.messages import MOST_CHANGED, BootFailed, Drain, Forked, Ready, RecycleAsked
 from sdserve.errors import EXIT_BOOT, EXIT_OK
+from sdserve.host import stacks
 from tests.worker.serving import REQUEST
 
 IDENTITY = {"generation": 3, "serial": 14}
@@ -30,26 +32,54 @@ def test_a_worker_answers_from_when_it_says_so_until_it_is_told_to_drain(
     assert worker.end() == (EXIT_OK, "")
 
 
+def test_a_worker_names_files_that_are_newer_than_its_generation(fork):
+    assert fork("wsgi", since_ns=time.time_ns()).told().changed == ()
+    changed = fork("wsgi", since_ns=1).told().changed
+    assert len(changed) == MOST_CHANGED
+    assert all(name.endswith((".py", ".so")) for name in changed)
+
+
+def test_a_worker_writes_its_stacks_when_it_is_asked_to(fork):
+    worker = fork("wsgi")
+    worker.told()
+    worker.process.send_signal(stacks.SIGNAL)
+    while "worker_main" not in worker.process.stderr.readline():
+        assert worker.process.poll() is None
+    worker.tell(Drain(**IDENTITY))
+    assert worker.end()[0] == EXIT_OK
+
+
 def test_a_worker_that_loses_its_supervisor_drains(fork):
     worker = fork("wsgi")
     worker.told()
     worker.channel.close()
     status, errors = worker.end()
     assert status == EXIT_OK
-    assert "warning worker 2: the supervisor is gone; draining" in errors
+    assert "warning worker 2 of generation 3: the supervisor is gone; draining" in errors
 
 
-def test_a_worker_that_is_asked_by_signal_says_that_it_drains(fork):
+def test_a_worker_that_gets_sigterm_asks_to_be_replaced_and_serves_on(fork):
     worker = fork("wsgi")
     worker.told()
     client = worker.connect()
-    client.send(REQUEST[:10])
-    client_idle = worker.connect()
-    assert client_idle.request().status == 200  # so the other one has been accepted
+    assert client.request().status == 200
+    for _ in range(2):
+        worker.process.send_signal(signal.SIGTERM)
+    assert worker.told() == RecycleAsked(**IDENTITY, reason="it got SIGTERM")
+    assert "connection" not in client.request().fields
+    worker.tell(Drain(**IDENTITY))
+    assert client.rest() == b""
+    status, errors = worker.end()
+    assert status == EXIT_OK
+    assert errors.count("this worker asks to be replaced: it got SIGTERM") == 1
+
+
+def test_a_worker_without_a_supervisor_drains_also_when_it_gets_sigterm(fork):
+    worker = fork("wsgi")
+    worker.told()
     worker.process.send_signal(signal.SIGTERM)
-    assert worker.told() == Draining(**IDENTITY)
-    assert client.request(REQUEST[10:]).fields["connection"] == "close"
-    assert worker.end() == (EXIT_OK, "")
+    worker.channel.close()
+    assert worker.end()[0] == EXIT_OK
 
 
 def test_messages_that_make_no_sense_are_ignored(fork):
@@ -80,7 +110,7 @@ def test_an_application_that_does_not_start(fork, application, reason, traceback
     assert reason in message.reason
     status, errors = worker.end()
     assert status == EXIT_BOOT
-    assert "error worker 2: the application does not start: " in errors
+    assert "error worker 2 of generation 3: the application does not start: " in errors
     assert errors.count(reason) >= 1
     assert traceback in errors
     assert "never retrieved" not in errors
@@ -95,7 +125,7 @@ def test_without_uvloop_a_worker_says_what_to_do(fork, monkeypatch, tmp_path):
     assert worker.told() == BootFailed(**IDENTITY, reason=reason)
     status, errors = worker.end()
     assert status == EXIT_BOOT
-    assert f"error worker 2: the application does not start: {reason}" in errors
+    assert f"error worker 2 of generation 3: the application does not start: {reason}" in errors
 
 
 def test_a_supervisor_that_is_gone_before_the_worker_is_ready(fork):
@@ -122,7 +152,10 @@ def test_without_a_free_descriptor_a_worker_waits_for_one(fork, loop):
     assert clients[0].request().status == 200
     clients[-1].send(REQUEST)
     line = worker.process.stderr.readline()
-    assert "error worker 2: cannot accept connections for now: Too many open files; raise" in line
+    assert (
+        "error worker 2 of generation 3: cannot accept connections for now: Too many open files; raise"
+        in line
+    )
     for client in clients[:-1]:
         client.close()
     assert clients[-1].response().status == 200

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from sdserve.core.wire.messages import Drain, Draining, Ready, RecycleAsked
+from sdserve.core.wire.messages import Drain, Ready, RecycleAsked
 from sdserve.errors import EXIT_OK
 from sdserve.worker.watchdog import Watchdog
 from tests.worker.answers import PLAIN
@@ -29,12 +29,12 @@ def worker(fork, request):
 
 
 def end(worker):
-    """It has asked for a successor once, and drained; what it wrote to standard error."""
+    """It has asked for a successor once; let it drain. What it wrote to standard error."""
     assert worker.told() == RecycleAsked(**IDENTITY, reason=REASON)
-    assert worker.told() == Draining(**IDENTITY)
+    worker.tell(Drain(**IDENTITY))
     status, errors = worker.end()
     assert status == EXIT_OK
-    assert errors.count(f"warning worker 2: this worker asks to be replaced: {REASON}") == 1
+    assert errors.count(f"warning worker 2 of generation 3: this worker asks to be replaced: {REASON}") == 1
     assert errors.count(" and is interrupted; it was at:\n") == 1
     assert "secret" not in errors
     assert "in stuck" in errors or "in StuckParts" in errors
@@ -52,7 +52,9 @@ def test_a_call_that_takes_too_long_is_answered_504(worker):
     assert (response.status, response.body) == (504, b"504 Gateway Timeout\n")
     assert waiting.response().body == b"first"
     errors = end(worker)
-    assert "error worker 2: GET /sleep: the application made no progress for 0 seconds" in errors
+    assert (
+        "error worker 2 of generation 3: GET /sleep: the application made no progress for 0 seconds" in errors
+    )
     assert "the application raised" not in errors
 
 
@@ -63,7 +65,7 @@ def test_an_answer_that_has_begun_is_cut(worker):
     assert client.chunk() == b"first"
     assert client.rest_of_cut() == b""
     errors = end(worker)
-    assert "error worker 2: GET /part: " in errors
+    assert "error worker 2 of generation 3: GET /part: " in errors
     assert "closed by sdserve" in errors
 
 

@@ -20,6 +20,7 @@ from sdserve.core.fleet.options import FleetOptions
 from sdserve.core.gateway.options import AppOptions, WorkerOptions
 from sdserve.core.http.options import HttpOptions
 from sdserve.host import channel, process
+from sdserve.host.mailbox import Mailbox
 from sdserve.host.scoreboard import Scoreboard
 
 ROOT = Path(__file__).parents[2]
@@ -35,6 +36,7 @@ class ZygoteProcess:
         self.scoreboard = Scoreboard.create(4)
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.listener.setblocking(False)
+        self.mailbox = Mailbox.make()
         self.channel, theirs = channel.pair()
         self.channel.socket.settimeout(TIMEOUT)
         self.process = subprocess.Popen(
@@ -61,12 +63,17 @@ class ZygoteProcess:
             "protocol": wire.PROTOCOL,
             "version": __version__,
             "generation": 3,
+            "since_ns": 12,
             "configuration": codec.encode(configuration),
             "directory": str(self.directory),
             "listeners": ("web",),
         }
         if descriptors is None:
-            descriptors = [self.scoreboard.memory.fileno(), self.listener.fileno()]
+            descriptors = [
+                self.scoreboard.memory.fileno(),
+                self.listener.fileno(),
+                self.mailbox.outlet.fileno(),
+            ]
         self.channel.send(wire.Open(**{**defaults, **fields}), descriptors)
         return self.receive()
 
@@ -120,6 +127,7 @@ class ZygoteProcess:
         self.process.kill()
         self.process.communicate()
         self.listener.close()
+        self.mailbox.close()
         self.scoreboard.memory.close()
 
 

@@ -74,7 +74,7 @@ class Serving:
         while True:
             readable, _, _ = select.select([self.supervisor, self.told, *listeners], [], [])
             if self.told in readable:
-                self.supervisor.send(wire.Draining(**self.identity))
+                self.supervisor.send(wire.RecycleAsked(**self.identity, reason="SIGTERM"))
                 return 0
             if self.supervisor in readable:  # Drain, or the end
                 return 0
@@ -93,6 +93,7 @@ class Serving:
         return {
             **self.identity,
             "slot": self.context.slot,
+            "since_ns": self.context.since_ns,
             "pid": os.getpid(),
             "ppid": os.getppid(),
             "cwd": os.getcwd(),

@@ -32,7 +32,7 @@ def test_a_worker_is_our_child_and_knows_itself(zygote, ready):
     about = zygote.ask()
     assert about["pid"] == ready
     assert about["ppid"] == os.getpid()
-    assert (about["generation"], about["serial"], about["slot"]) == (3, 5, 1)
+    assert (about["generation"], about["serial"], about["slot"], about["since_ns"]) == (3, 5, 1, 12)
 
 
 def test_a_worker_writes_its_own_row(zygote, ready):
@@ -43,8 +43,8 @@ def test_a_worker_writes_its_own_row(zygote, ready):
 
 def test_a_worker_has_no_descriptor_it_does_not_need(zygote, ready):
     links = [link for number, link in zygote.ask()["descriptors"].items() if int(number) > 2]
-    # Listener, channel, the stand-in's own pair, the client's connection; and nothing of the zygote's.
-    assert len([link for link in links if link.startswith("socket:")]) == 5
+    # Listener, mailbox, channel, the stand-in's own pair, the client's connection; nothing of the zygote's.
+    assert len([link for link in links if link.startswith("socket:")]) == 6
     assert {link.split(":")[0] for link in links} == {"socket", "/memfd"}
 
 
@@ -92,7 +92,7 @@ def test_a_key_press_at_the_terminal_ends_neither(zygote, ready):
 
 def test_sigterm_ends_a_worker_and_is_reported(zygote, ready):
     os.kill(ready, signal.SIGTERM)
-    assert zygote.hear(ready) == wire.Draining(generation=3, serial=5)
+    assert zygote.hear(ready) == wire.RecycleAsked(generation=3, serial=5, reason="SIGTERM")
     assert zygote.exit_of(ready) == 0
 
 

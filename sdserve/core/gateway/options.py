@@ -33,3 +33,13 @@ class WorkerOptions:
     """How long a request may make no progress in the application; 0: for ever."""
     max_queue_time: float = 60.0
     """How long a request may wait for a thread of the pool; 0: for ever."""
+    drain_soft: float = 10.0
+    """How long an answer that has begun may go on once a worker drains, before the application is told."""
+    max_requests: int = 0
+    """A worker that has answered so many asks to be replaced; 0: never."""
+    max_age: float = 0.0
+    """A worker that is so old asks to be replaced; 0: never."""
+    max_memory: int = 0
+    """Bytes: a worker whose resident set is larger asks to be replaced; 0: never."""
+    warmup_path: str = ""
+    """What a worker asks itself for before it is ready; empty: nothing."""

@@ -116,6 +116,16 @@ class Connection:
         return self._state == _IDLE and self.requests > 0
 
     @property
+    def movable(self) -> bool:
+        """True between two requests, or in a head: another one may `resume` with what is `unused`."""
+        return self._state in (_IDLE, _HEAD) and not self._draining
+
+    @property
+    def unused(self) -> bytes:
+        """The bytes that were received and that no request has used."""
+        return bytes(self._input.data)
+
+    @property
     def open_ended(self) -> bool:
         """True while a response is sent that only the end of the connection ends: HTTP/1.0, no length."""
         return not (self._chunks or self.response_complete)
@@ -129,6 +139,13 @@ class Connection:
     def all_read(self) -> bool:
         """True if no byte of the client's is known to be unread: the connection may be closed at once."""
         return self._state == _CLOSED and self._clean and not self._input.data
+
+    def resume(self, unused: bytes, requests: int, deadline: float) -> None:
+        """Go on, being new, where another connection stood that was `movable`."""
+        self._input.data = unused
+        self._state = _HEAD if unused else _IDLE
+        self.requests = requests
+        self.deadline = deadline
 
     def receive_data(self, data: bytes, now: float) -> None:
         """Take bytes from the socket; then ask `next_event`."""
@@ -427,10 +444,13 @@ class Connection:
 
     # Time
 
-    def drain(self, now: float) -> bool:
-        """Finish the current exchange, then close; True if there is none and it may go at once."""
+    def drain(self, now: float, *, fresh: bool = False) -> bool:
+        """Finish the current exchange, then close; True if there is none and it may go at once.
+
+        A `fresh` one has come from another worker a moment ago.
+        """
         self._draining = True
-        if self._state == _IDLE and not self.requests:
+        if self._state == _IDLE and (fresh or not self.requests):
             # Just accepted: its first request is on its way and has nowhere else to go.
             self.deadline = min(self.deadline, now + _FIRST_REQUEST)
             return False

@@ -2,10 +2,10 @@
 
 from sdserve.core.wire.codec import MAX_PACKET, decode, encode
 from sdserve.core.wire.messages import (
+    MOST_CHANGED,
     PROTOCOL,
     BootFailed,
     Drain,
-    Draining,
     Forked,
     ForkRefused,
     ForkWorker,
@@ -19,10 +19,10 @@ from sdserve.core.wire.messages import (
 
 __all__ = [
     "MAX_PACKET",
+    "MOST_CHANGED",
     "PROTOCOL",
     "BootFailed",
     "Drain",
-    "Draining",
     "ForkRefused",
     "ForkWorker",
     "Forked",

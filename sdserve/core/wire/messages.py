@@ -2,7 +2,7 @@
 
     supervisor -> zygote    Open, ForkWorker
     zygote -> supervisor    Opened or OpenFailed, Forked or ForkRefused
-    worker -> supervisor    Ready or BootFailed, RecycleAsked, Draining
+    worker -> supervisor    Ready or BootFailed, RecycleAsked
     supervisor -> worker    Drain
 
 Laws:
@@ -20,13 +20,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Raised whenever one side must not run with the other side's older half."""
+MOST_CHANGED = 20
+"""Files that `Ready` names, so that it fits a packet whatever they are called."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Open:
-    """Become the zygote of a generation. Descriptors: the scoreboard, then one for each of `listeners`."""
+    """Become the zygote of a generation.
+
+    Descriptors: the scoreboard, one for each of `listeners`, the end of the mailbox that its workers read.
+    """
 
     protocol: int = 0
     version: str = ""
@@ -34,6 +39,8 @@ class Open:
     generation: int = 0
     configuration: Mapping[str, Any] = field(default_factory=dict)
     """The whole configuration as `sdserve.config.codec` writes it."""
+    since_ns: int = 0
+    """When that was read: nanoseconds since the epoch. Modules that are newer were changed since."""
     directory: str = ""
     """Real path: the first entry of the import path; the process already stands there."""
     site_packages: tuple[str, ...] = ()
@@ -102,6 +109,8 @@ class Ready:
     serial: int = 0
     interface: str = ""
     """`wsgi` or `asgi`, as found or configured."""
+    changed: tuple[str, ...] = ()
+    """Files of imported modules that are newer than the generation, at most `MOST_CHANGED`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,23 +124,20 @@ class BootFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drain:
-    """Take no more connections, finish what is in flight, exit with 0."""
+    """Take no more connections, finish what is in flight, exit with 0.
+
+    Said again when the heir is another one. Descriptor: where connections are sent to the `heir`, if any.
+    """
 
     generation: int = 0
     serial: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draining:
-    """The worker drains of its own accord: somebody sent it the signal directly."""
-
-    generation: int = 0
-    serial: int = 0
+    heir: int = 0
+    """The generation whose workers take the connections over; 0: nobody does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecycleAsked:
-    """The worker asks to be replaced; it says so once."""
+    """The worker wants to be replaced, and serves until it is told to drain."""
 
     generation: int = 0
     serial: int = 0
@@ -139,15 +145,5 @@ class RecycleAsked:
 
 
 Message = (
-    Open
-    | Opened
-    | OpenFailed
-    | ForkWorker
-    | Forked
-    | ForkRefused
-    | Ready
-    | BootFailed
-    | Drain
-    | Draining
-    | RecycleAsked
+    Open | Opened | OpenFailed | ForkWorker | Forked | ForkRefused | Ready | BootFailed | RecycleAsked | Drain
 )

@@ -6,6 +6,8 @@ from math import inf
 
 import pytest
 
+from sdserve.core.http.connection import Connection
+from sdserve.core.http.options import HttpOptions
 from tests.core.http.dialogue import CHUNKED, EXPECTING, REQUEST, Dialogue, post
 
 TIMES = {"head_timeout": 10.0, "body_timeout": 20.0, "body_min_rate": 0, "keepalive_timeout": 40.0}
@@ -209,3 +211,18 @@ def test_what_is_over_has_no_deadline(dialogue):
     assert dialogue.connection.deadline == inf
     dialogue.connection.restart_deadline(dialogue.now)
     assert dialogue.connection.deadline == inf
+
+
+def test_a_connection_that_came_from_another_worker_has_time_for_its_first_request_when_it_drains():
+    connection = Connection(HttpOptions(), 0.0)
+    connection.resume(b"", 3, 75.0)
+    assert connection.idle
+    assert not connection.drain(10.0, fresh=True)
+    assert connection.deadline == 11.0
+
+
+def test_a_connection_that_drains_does_not_move():
+    connection = Connection(HttpOptions(), 0.0)
+    assert connection.movable
+    connection.drain(0.0)
+    assert not connection.movable

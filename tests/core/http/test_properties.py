@@ -200,3 +200,44 @@ def test_what_we_accept_means_the_same_to_another_implementation(data):
             (name, value.lower() if name == b"transfer-encoding" else value)
             for name, value in message.request.fields
         ] == list(request.headers)
+
+
+@given(st.lists(requests(), min_size=1, max_size=3), st.data())
+@pytest.mark.parametrize("parser", PARSERS)
+def test_a_move_in_between_changes_nothing(parser, parts, data):
+    """Wherever a connection may go on as another one, that one sees what the first would have seen."""
+    whole = b"".join(parts)
+    cut = data.draw(st.integers(0, len(whole)))
+    options = HttpOptions(parser=parser, **SMALL)
+    stayed = Connection(options, 0.0)
+    before = events_of(stayed, whole[:cut])
+    if not stayed.movable:
+        return
+    moved = Connection(options, 0.0)
+    moved.resume(stayed.unused, stayed.requests, stayed.deadline)
+    assert (moved.idle, moved.deadline) == (stayed.idle, stayed.deadline)
+    after = events_of(moved, whole[cut:])
+    assert before + after == before + events_of(stayed, whole[cut:])
+    assert moved.requests == stayed.requests
+    assert moved.must_close == stayed.must_close
+
+
+def events_of(connection, data):
+    """What comes out, each request answered at once."""
+    seen = []
+    if data:
+        connection.receive_data(data, 1.0)
+    try:
+        while (event := connection.next_event(1.0)) is not None:
+            if isinstance(event, bytes):
+                seen.append(event)
+                if event:
+                    continue
+            else:
+                seen.append((event.method, event.target, event.fields, event.length, event.minor))
+                if event.length:
+                    continue
+            connection.send_response(b"HTTP/1.1 200 OK", [], b"x", False, (b"", b""), 1.0)
+    except RemoteProtocolError as error:
+        seen.append((error.status, str(error)))
+    return seen

@@ -111,5 +111,5 @@ def test_a_failure_always_fits_a_packet(character):
 
 
 def test_what_fits_no_packet_is_refused_by_the_sender():
-    with pytest.raises(WireError, match="Open takes 196,748 bytes"):
+    with pytest.raises(WireError, match="Open takes 196,761 bytes"):
         wire.encode(wire.Open(configuration={"environment": "x" * wire.MAX_PACKET}))

@@ -1,0 +1,50 @@
+"""A connection on its way from one worker to another, as a packet beside its descriptor.
+
+    {"requests": 3, "deadline": 5123.25}\\n and then the bytes that were read and not used
+
+JSON for what may grow, as in `codec`: unknown keys are dropped, missing ones take their default. The client's
+and our own address are not in it: the socket knows them.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from math import isfinite
+
+from sdserve.errors import WireError
+
+MAX_PENDING = 96 * 1024
+"""Bytes that may go along: with its overhead in the kernel the packet must fit the mailbox's send buffer."""
+MAX_MOVED = MAX_PENDING + 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """What is known about a connection between two requests."""
+
+    requests: int = 0
+    """That were begun on it."""
+    deadline: float = 0.0
+    """For the next head: seconds of CLOCK_MONOTONIC, which all processes of a machine share."""
+    pending: bytes = b""
+    """Read from the socket, and no request has used it yet."""
+
+
+def encode_moved(moved: Moved) -> bytes:
+    """Return the packet; `pending` has at most `MAX_PENDING` bytes."""
+    return b'{"requests":%d,"deadline":%.3f}\n' % (moved.requests, moved.deadline) + moved.pending
+
+
+def decode_moved(packet: bytes) -> Moved:
+    """Return what the packet says. WireError if it makes no sense."""
+    head, _, pending = packet.partition(b"\n")
+    try:
+        said = json.loads(head)
+        requests = said.get("requests", 0)
+        deadline = said.get("deadline", 0.0)
+    except (ValueError, AttributeError, RecursionError):
+        raise WireError("a connection came with facts that cannot be read") from None
+    if type(requests) is not int or type(deadline) not in (int, float) or not isfinite(deadline):
+        raise WireError("a connection came with facts of the wrong type")
+    return Moved(requests=requests, deadline=float(deadline), pending=pending)

@@ -1,0 +1,53 @@
+"""What the kernel counts about processes and about our control group."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from sdserve.host.cpus import CGROUPS, OWN_CGROUP
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_UTIME, _STIME = 11, 12  # proc_pid_stat(5), fields 14 and 15, counted from the one after the name
+
+
+def cpu_seconds(pid: int) -> float:
+    """The CPU time that all threads of process `pid` have used; 0 if there is no such process."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return 0.0
+    # The name may have spaces and parentheses.
+    fields = status.rpartition(b")")[2].split()
+    return (int(fields[_UTIME]) + int(fields[_STIME])) / _TICKS
+
+
+def oom_kills(cgroups: Path = CGROUPS, own_cgroup: Path = OWN_CGROUP) -> int:
+    """How many processes of our control group, and of those below, the kernel has killed for want of memory.
+
+    `oom_kill` of memory.events (the kernel's cgroup-v2.rst), or of memory.oom_control of the first version;
+    0 where the kernel does not count.
+    """
+    try:
+        lines = own_cgroup.read_text().splitlines()
+    except OSError:
+        return 0
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        place = Path(path.removesuffix(" (deleted)").lstrip("/"))
+        if ".." in place.parts:  # we are outside of our cgroup namespace's root, and cannot see our own files
+            continue
+        if not controllers:
+            return _counter(cgroups / place / "memory.events", "oom_kill")
+        if "memory" in controllers.split(","):
+            return _counter(cgroups / "memory" / place / "memory.oom_control", "oom_kill")
+    return 0
+
+
+def _counter(path: Path, name: str) -> int:
+    """The number after `name` in a file of such lines; 0 without it."""
+    try:
+        lines = path.read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(value) for key, _, value in (line.partition(" ") for line in lines) if key == name), 0)

@@ -1,0 +1,162 @@
+"""Connections between workers: the outbox of one that drains, the inbox of all.
+
+A connection moves as it is: its descriptor travels through a mailbox (`host.mailbox`), and the client notices
+nothing. Laws: nothing is read from a connection after it was sent; it is never shut down by the one that sent
+it; there is one owner at any time, a worker or the mailbox.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Callable
+
+from sdserve.core.http.connection import Connection
+from sdserve.core.wire.moved import MAX_PENDING, Moved, decode_moved, encode_moved
+from sdserve.errors import WireError
+from sdserve.host import mailbox
+
+log = logging.getLogger("sdserve.handover")
+
+_PAUSE = 0.1
+"""Seconds without reading mail after the system had no descriptor for one more connection."""
+_RETRY = 0.01
+"""Seconds between room in a mailbox that was full and the next attempt."""
+
+
+class Outbox:
+    """Sends connections to the workers of the generation `heir`. Owns its end of their mailbox."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        taken: socket.socket,
+        heir: int,
+        *,
+        room: Callable[[], None],
+        gone: Callable[[], None],
+    ) -> None:
+        """`room` is called when it is worth trying again, `gone` once nobody will ever read the mailbox."""
+        self.heir = heir
+        self.is_full = False
+        """Connections have to stay for now; `room` follows."""
+        self._loop = loop
+        self._inlet = taken
+        self._inlet.setblocking(False)
+        self._room = room
+        self._gone = gone
+        self._retry: asyncio.TimerHandle | None = None
+
+    def send(self, borrowed: int, moved: Moved) -> bool:
+        """Send a connection's descriptor; False if it has to stay for now."""
+        if self.is_full or len(moved.pending) > MAX_PENDING:
+            return False
+        try:
+            mailbox.send(self._inlet, encode_moved(moved), borrowed)
+        except ConnectionError:
+            self.is_full = True
+            self._loop.call_soon(self._gone)
+            return False
+        except OSError:
+            # No room, or too many descriptors on their way. Who drains has a deadline for trying again.
+            self.is_full = True
+            self._loop.add_writer(self._inlet.fileno(), self._writable)
+            return False
+        return True
+
+    def take(self, borrowed: int, connection: Connection) -> bool:
+        """Send a connection that is `movable`, and abandon it here; False if it has to stay for now."""
+        moved = Moved(requests=connection.requests, deadline=connection.deadline, pending=connection.unused)
+        taken = self.send(borrowed, moved)
+        if taken:
+            connection.abandon()
+        return taken
+
+    def _writable(self) -> None:
+        self._loop.remove_writer(self._inlet.fileno())
+        # A moment later, as with too many descriptors on their way it is writable all the time.
+        self._retry = self._loop.call_later(_RETRY, self._try_again)
+
+    def _try_again(self) -> None:
+        self.is_full = False
+        self._room()
+
+    def close(self) -> None:
+        """Send no more."""
+        if self._retry is not None:
+            self._retry.cancel()
+        self.is_full = True
+        self._loop.remove_writer(self._inlet.fileno())
+        self._inlet.close()
+
+
+class Inbox:
+    """Hands each connection that comes from another worker to `adopt`. Borrows its end of the mailbox."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        outlet: socket.socket,
+        adopt: Callable[[socket.socket, Moved], None],
+        reclaim: Callable[[], None],
+    ) -> None:
+        """`adopt` takes the sockets over; `reclaim` gives descriptors back, if it can, when none is left."""
+        self._loop = loop
+        self._outlet = outlet
+        self._adopt = adopt
+        self._reclaim = reclaim
+        self._paused: asyncio.TimerHandle | None = None
+        self.is_open = False
+        """Whether it is read, if there are descriptors."""
+
+    def start(self) -> None:
+        """Begin to read, or go on."""
+        self.is_open = True
+        self._paused = None
+        self._loop.add_reader(self._outlet.fileno(), self.take)
+
+    def stop(self) -> None:
+        """Leave what comes to the others, until `start`."""
+        self.is_open = False
+        if self._paused is not None:
+            self._paused.cancel()
+            self._paused = None
+        self._loop.remove_reader(self._outlet.fileno())
+
+    def take(self) -> bool:
+        """Adopt one connection if one waits; whether it did. One a turn: the others have theirs."""
+        try:
+            # Without a free descriptor the kernel would drop the one that comes: recvmsg(2), MSG_CTRUNC.
+            os.close(os.dup(self._outlet.fileno()))
+        except OSError:
+            self._pause()
+            return False
+        try:
+            packet, descriptor = mailbox.receive(self._outlet)
+        except (BlockingIOError, InterruptedError):
+            return False  # somebody else was faster
+        if not packet:
+            self.stop()  # all who could send are gone
+            return False
+        if descriptor is None:
+            log.error("a connection was lost on its way from another worker")
+            return False
+        connected = socket.socket(fileno=descriptor.steal())
+        try:
+            moved = decode_moved(packet)
+        except WireError as error:
+            log.error("%s, closing it", error)
+            connected.close()
+            return False
+        connected.setblocking(False)
+        self._adopt(connected, moved)
+        return True
+
+    def _pause(self) -> None:
+        self._loop.remove_reader(self._outlet.fileno())
+        if self._paused is not None:
+            self._paused.cancel()
+        self._paused = self._loop.call_later(_PAUSE, self.start)
+        self._reclaim()

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sdserve.core.wire.codec import MAX_PACKET
+from sdserve.core.wire.moved import MAX_MOVED, MAX_PENDING, Moved, decode_moved, encode_moved
+from sdserve.errors import WireError
+
+
+@given(
+    st.builds(
+        Moved,
+        requests=st.integers(0, 2**63),
+        deadline=st.integers(0, 2**43).map(lambda number: number / 8),
+        pending=st.binary(max_size=300),
+    )
+)
+def test_what_is_said_is_understood(moved):
+    assert decode_moved(encode_moved(moved)) == moved
+
+
+def test_the_largest_fits():
+    packet = encode_moved(Moved(requests=2**63, deadline=1e12, pending=b"x" * MAX_PENDING))
+    assert len(packet) <= MAX_MOVED < MAX_PACKET
+
+
+def test_what_a_newer_version_adds_is_dropped_and_what_it_leaves_out_has_a_default():
+    assert decode_moved(b'{"listener":"web"}\nGET') == Moved(pending=b"GET")
+    assert decode_moved(b"{}") == Moved()
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [b"", b"\n", b"[]\n", b"3\n", b"\xff\n", b"[" * 90_000 + b"\n", b"null"],
+    ids=lambda packet: packet[:3],
+)
+def test_facts_that_cannot_be_read(packet):
+    with pytest.raises(WireError, match="cannot be read"):
+        decode_moved(packet)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [b'"requests":1.5', b'"requests":true', b'"deadline":"x"', b'"deadline":NaN', b'"deadline":1e999'],
+)
+def test_facts_of_the_wrong_type(facts):
+    with pytest.raises(WireError, match="wrong type"):
+        decode_moved(b"{%b}\n" % facts)
