@@ -43,6 +43,10 @@ core: $(VENV)/.has-test ## The tests of sdserve/core, which have to reach every 
 	$(BIN)/python -m coverage run -m pytest tests/core
 	$(BIN)/python -m coverage report
 
+.PHONY: mutation
+mutation: $(VENV)/.has-test ## Break the fleet's rules for ten minutes, and list what its tests do not notice
+	$(BIN)/python -m tests.core.fleet.mutation
+
 .PHONY: fuzz
 fuzz: $(VENV)/.has-test ## Fuzz parsers and servers (SECONDS=60; SEED= repeats a run)
 	$(BIN)/python -m tests.fuzz $(SECONDS) $(SEED)

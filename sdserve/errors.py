@@ -7,6 +7,8 @@
     ├── ActivationError         78   descriptors passed in do not match the configuration
     ├── BindError               71   an address cannot be bound
     ├── BootError                3   the application does not load or start
+    ├── UnavailableError        69   an instance is asked for something and does not run or does not answer
+    ├── DeniedError             77   an instance may not be spoken to by this user
     ├── WireError               70   two of our own processes do not understand each other
     ├── ProtocolError            -   HTTP; never ends a process
     │   ├── RemoteProtocolError      the client broke a rule; carries the status to answer
@@ -26,8 +28,10 @@ EXIT_OK = 0
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
 EXIT_BOOT = 3  # no worker of the first generation ever became ready
+EXIT_UNAVAILABLE = 69
 EXIT_SOFTWARE = 70
 EXIT_OS = 71
+EXIT_DENIED = 77
 EXIT_CONFIG = 78
 EXIT_INTERRUPTED = 130  # Ctrl-C, as shells report SIGINT
 
@@ -95,6 +99,18 @@ class BootError(SdserveError):
     """The application cannot be imported, is not callable, or its start-up failed."""
 
     exit_code = EXIT_BOOT
+
+
+class UnavailableError(SdserveError):
+    """An instance is asked for something, and does not run or does not answer."""
+
+    exit_code = EXIT_UNAVAILABLE
+
+
+class DeniedError(SdserveError):
+    """An instance may not be spoken to by this user."""
+
+    exit_code = EXIT_DENIED
 
 
 class WireError(SdserveError):

@@ -211,7 +211,9 @@ def serve(
         with listener(f"{directory}/socket" if unix else ("127.0.0.1", 0)) as listening:
             notifications = NotifySocket()
             address = listening.getsockname()
-            process = start([listening], command, notifications, log, environment or {})
+            # Where its control socket is: another server of the name may run on this machine.
+            own = {"RUNTIME_DIRECTORY": directory, **(environment or {})}
+            process = start([listening], command, notifications, log, own)
         server = Server(process, address, notifications, log)
         try:
             server.wait_until_ready()

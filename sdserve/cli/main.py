@@ -11,23 +11,26 @@ from types import ModuleType
 from typing import NoReturn
 
 from sdserve import __version__
-from sdserve.cli import check, run, show
+from sdserve.cli import check, reload, run, scale, show, status
 from sdserve.cli.output import complain
 from sdserve.config.nearest import suggestion
 from sdserve.errors import EXIT_INTERRUPTED, ConfigurationError, SdserveError, UsageError
 from sdserve.host.fds import open_standard_descriptors
 
-COMMANDS: dict[str, ModuleType] = {command.NAME: command for command in (run, check, show)}
+COMMANDS: dict[str, ModuleType] = {
+    command.NAME: command for command in (run, check, show, status, reload, scale)
+}
 
 _EPILOG = """\
 TARGET is the name of an instance (NAME of /etc/sdserve/NAME.ini), the path of an INI file (with a slash,
 or .ini at its end), or module:attribute.
 
 exit codes:
-  0  success                     70  our own processes do not understand each other
-  1  failure                     71  an address cannot be bound
-  2  wrong command line          78  wrong configuration
-  3  the application does not start"""
+  0  success                          70  our own processes do not understand each other
+  1  failure                          71  an address cannot be bound
+  2  wrong command line               77  the instance may not be spoken to by this user
+  3  the application does not start   78  wrong configuration
+ 69  the instance does not run, or does not answer"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

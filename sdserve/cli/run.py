@@ -27,4 +27,4 @@ def execute(arguments: argparse.Namespace) -> int:
     from sdserve.run.supervise import supervise
 
     logs.configure(loaded.configuration.log.level, waits=False)
-    return supervise(loaded.configuration)
+    return supervise(loaded.configuration, lambda: load_target(arguments).configuration)

@@ -16,6 +16,7 @@ N = TypeVar("N", int, float)
 AUTO = "auto"
 _INTEGER = re.compile(r"[0-9]{1,9}")
 _MODE = re.compile(r"0?[0-7]{3}")
+_REQUEST_PATH = re.compile(r"(?:/[!$-;=?-Z_a-z~]{0,500})?")
 _FIELD_VALUE = re.compile(r"(?:[!-~](?:[ -~]{0,126}[!-~])?)?")
 
 
@@ -107,6 +108,17 @@ def application() -> Kind:
         return text
 
     return Kind("`module:attribute` or `module:factory()`", read)
+
+
+def request_path() -> Kind:
+    """A path to ask ourselves for, perhaps with a query (RFC 9112 section 3.2.1)."""
+
+    def read(text: str) -> str:
+        if not _REQUEST_PATH.fullmatch(text):
+            raise ValueError(f"{text!r} does not begin with / or has what needs %-escapes, as spaces")
+        return text
+
+    return Kind("path of a request, as `/health`", read)
 
 
 def path() -> Kind:

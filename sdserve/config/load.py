@@ -113,7 +113,10 @@ def _is_listener(section: str) -> bool:
 
 
 def _build(name: str, values: Values, listeners: Iterable[str]) -> Configuration:
-    fleet = _fields(FleetOptions, values, "workers")
+    fleet, workers = (
+        _fields(owner, values, "workers") | _fields(owner, values, "reload")
+        for owner in (FleetOptions, WorkerOptions)
+    )
     if fleet.get("count") == AUTO:
         fleet["count"] = usable_cpus()
     return Configuration(
@@ -124,7 +127,7 @@ def _build(name: str, values: Values, listeners: Iterable[str]) -> Configuration
             for listener in listeners
         ),
         fleet=FleetOptions(**fleet),
-        workers=WorkerOptions(**_fields(WorkerOptions, values, "workers")),
+        workers=WorkerOptions(**workers),
         http=HttpOptions(**_fields(HttpOptions, values, "http")),
         log=LogOptions(**_fields(LogOptions, values, "log")),
         environment={

@@ -51,10 +51,29 @@ def find_target(text: str, directory: Path = DIRECTORY) -> Target:
     if "/" in text or ":" in text or text.endswith(".ini"):
         return _file(Path(text), directory)
     if not _INSTANCE.fullmatch(text):
-        raise UsageError(
-            f"{text!r} is not an instance (letters, digits, '_', '.', '-'), a file or module:attribute"
-        )
+        raise _no_instance(text)
     return _instance(text, directory)
+
+
+def target_name(text: str) -> str:
+    """Return the name of the instance that `find_target` would find, whether its files are there or not.
+
+    Raises:
+        UsageError: it is none of the three.
+    """
+    if ":" in text and not os.path.exists(text):
+        return AD_HOC_NAME
+    if "/" in text or ":" in text or text.endswith(".ini"):
+        return Path(text).stem
+    if not _INSTANCE.fullmatch(text):
+        raise _no_instance(text)
+    return text
+
+
+def _no_instance(text: str) -> UsageError:
+    return UsageError(
+        f"{text!r} is not an instance (letters, digits, '_', '.', '-'), a file or module:attribute"
+    )
 
 
 def _application(text: str) -> Target:

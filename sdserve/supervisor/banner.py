@@ -27,7 +27,7 @@ def text(house: House) -> str:
         ("Generation", ", ".join(map(str, sorted(house.zygotes)))),
         ("Workers", f"{workers} x {threads} {'thread' if threads == 1 else 'threads'}"),
         *(("Listening", url(listener)) for listener in house.listeners),
-        ("Reload", "stop it and start it again"),
+        ("Reload", f"sdserve reload {configuration.name}" if house.control else f"kill -HUP {os.getpid()}"),
         ("Stop", "Ctrl-C"),
     ]
     lines = [f"  {label:<12}{value}" for label, value in rows]

@@ -18,6 +18,7 @@ def run(house: House, fleet: Fleet) -> int:
     while True:
         while pending:
             fleet, effects = step(fleet, pending.popleft(), monotonic())
+            house.fleet = fleet
             for effect in effects:
                 pending.extend(perform(house, effect))
             if house.exit_code is not None:

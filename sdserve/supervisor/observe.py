@@ -16,15 +16,19 @@ from sdserve.core import wire
 from sdserve.core.fleet import events
 from sdserve.errors import WireError
 from sdserve.host import process
+from sdserve.supervisor.control import NOBODY
 from sdserve.supervisor.house import House, Worker, Zygote
 
 _log = logging.getLogger("sdserve")
 
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-"""SIGHUP means that the terminal is gone."""
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+RELOAD_SIGNAL = signal.SIGHUP
+"""Unless the terminal that we were started from is gone: then it asks to stop."""
+SCALE_SIGNALS = {signal.SIGTTIN: 1, signal.SIGTTOU: -1}
+"""By how many workers."""
 REPEAT = 0.3
 """Seconds within which a second signal to stop is taken for an echo of the first."""
-SIGNALS = (*STOP_SIGNALS, signal.SIGCHLD)
+SIGNALS = (*STOP_SIGNALS, RELOAD_SIGNAL, *SCALE_SIGNALS, signal.SIGCHLD)
 KEPT_IGNORED = (signal.SIGINT, signal.SIGHUP)
 """Who starts us with one of these ignored, as nohup and a shell's background jobs do, means us as well."""
 
@@ -36,9 +40,9 @@ Events = Iterator[events.Event]
 
 def wait(house: House, deadline: float | None) -> Events:
     """Wait until something happens, but no longer than `deadline` (seconds, CLOCK_MONOTONIC)."""
-    ready = {
-        fd for fd, _ in house.poller.poll(None if deadline is None else max(0.0, deadline - monotonic()))
-    }
+    look = house.watch.next_look(house)
+    until = min((moment for moment in (deadline, look) if moment is not None), default=None)
+    ready = dict(house.poller.poll(None if until is None else max(0.0, until - monotonic())))
     for zygote in list(house.zygotes.values()):
         if zygote.channel.fileno() in ready:
             yield from _hear_zygote(house, zygote)
@@ -47,31 +51,57 @@ def wait(house: House, deadline: float | None) -> Events:
             yield from _hear_worker(house, worker)
     if house.signals.fileno() in ready:
         yield from _take_signals(house)
+    if house.manager.is_behind and house.manager.fileno() in ready:
+        _catch_up(house)
+    if house.control is not None:
+        yield from house.control.take(ready)
+    if look is not None and monotonic() >= look:
+        yield from house.watch.look(house, monotonic())
     if deadline is not None and monotonic() >= deadline:
         yield events.TimePassed()
+
+
+def _catch_up(house: House) -> None:
+    try:
+        house.catch_up()
+    except OSError as error:
+        _log.warning("the service manager cannot be told (%s), ignoring", error)
 
 
 def _take_signals(house: House) -> Events:
     came = house.signals.read()
     now = monotonic()
+    hung_up = RELOAD_SIGNAL in came and house.terminal.is_gone()
     # One key press may reach us twice, from the terminal and from whoever started us (sudo, timeout): it is
     # asked once. A second one of its own means at once.
-    if not came.isdisjoint(STOP_SIGNALS) and now - house.stop_asked >= REPEAT:
+    if (hung_up or not came.isdisjoint(STOP_SIGNALS)) and now - house.stop_asked >= REPEAT:
         house.stop_asked = now
         yield events.StopAsked()
+    if RELOAD_SIGNAL in came and not hung_up:
+        yield events.ReloadAsked(NOBODY)
+    for signum, by in SCALE_SIGNALS.items():
+        if signum in came:
+            yield events.ScaleChanged(by)
     if signal.SIGCHLD in came:
-        for pid, status in process.reap():
-            yield from _take_exit(house, pid, status)
+        yield from _take_exits(house, list(process.reap()))
 
 
-def _take_exit(house: House, pid: int, status: int) -> Events:
+def _take_exits(house: House, exits: list[tuple[int, int]]) -> Events:
+    victims = house.watch.oom_victims(sum(status == -signal.SIGKILL for _, status in exits))
+    for pid, status in exits:
+        oom = status == -signal.SIGKILL and victims > 0
+        victims -= oom
+        yield from _take_exit(house, pid, status, oom=oom)
+
+
+def _take_exit(house: House, pid: int, status: int, *, oom: bool) -> Events:
     for zygote in list(house.zygotes.values()):
         if zygote.pid == pid:
             yield from _zygote_exited(house, zygote, status)
             return
     for worker in list(house.workers.values()):
         if worker.pid == pid:
-            yield from _worker_exited(house, worker, status)
+            yield from _worker_exited(house, worker, status, oom=oom)
             return
     # An orphan that an application left to us, or a worker whose zygote has yet to announce it.
     if any(worker.pid is None for worker in house.workers.values()):
@@ -89,10 +119,10 @@ def _zygote_exited(house: House, zygote: Zygote, status: int) -> Events:
     yield events.ZygoteExited(generation=zygote.generation, status=status)
 
 
-def _worker_exited(house: House, worker: Worker, status: int) -> Events:
+def _worker_exited(house: House, worker: Worker, status: int, *, oom: bool = False) -> Events:
     yield from _hear_worker(house, worker)
     house.forget_worker(worker)
-    yield events.WorkerExited(generation=worker.generation, serial=worker.serial, status=status)
+    yield events.WorkerExited(generation=worker.generation, serial=worker.serial, status=status, oom=oom)
 
 
 def _hear_zygote(house: House, zygote: Zygote) -> Events:
@@ -159,16 +189,29 @@ def _hear_worker(house: House, worker: Worker) -> Events:
             _log.warning("%s spoke of another worker, ignoring", worker)
             continue
         match message:
-            case wire.Ready(interface=interface):
+            case wire.Ready(interface=interface, changed=changed):
                 house.interface = interface
+                _note_changes(worker, changed)
                 yield events.WorkerReady(generation=generation, serial=serial)
             case wire.BootFailed(reason=reason):
                 # The worker has written the traceback itself.
                 yield events.WorkerFailed(generation=generation, serial=serial, reason=reason)
-            case wire.Draining():
-                yield events.WorkerDraining(generation=generation, serial=serial)
+            case wire.RecycleAsked(reason=reason):
+                yield events.RecycleAsked(generation, serial, reason)
             case _:
                 _log.warning("%s sent %s, ignoring", worker, type(message).__name__)
+
+
+def _note_changes(worker: Worker, changed: tuple[str, ...]) -> None:
+    worker.changed = changed
+    if changed:
+        more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+        _log.warning(
+            "%s runs code that is newer than its generation: %s%s; reload to have all workers run the same",
+            worker,
+            changed[0],
+            more,
+        )
 
 
 def _messages(house: House, child: Zygote | Worker) -> Iterator[wire.Message]:

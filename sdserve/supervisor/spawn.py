@@ -15,23 +15,24 @@ from sdserve.config import codec
 from sdserve.core import wire
 from sdserve.host import activation, channel
 from sdserve.host.release import Release
-from sdserve.supervisor.house import House, Zygote
+from sdserve.supervisor.house import House, Prepared, Zygote
 
 NOT_INHERITED = (*activation.VARIABLES, "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 """What the service manager tells the supervisor and nobody else."""
 
 
-def start_zygote(house: House, generation: int, release: Release) -> Zygote:
+def start_zygote(house: House, generation: int, prepared: Prepared) -> Zygote:
     """Start the zygote of `generation` and tell it what to become.
 
     OSError if the interpreter cannot be started, WireError if the configuration fits no message.
     """
+    release = prepared.release
     ours, theirs = channel.pair()
     try:
         process = subprocess.Popen(
             [release.python, *house.zygote_command, str(theirs.fileno())],
             cwd=release.directory,
-            env=environment(os.environ, house.configuration.environment, release),
+            env=environment(os.environ, prepared.configuration.environment, release),
             pass_fds=[theirs.fileno()],
         )
     except BaseException:
@@ -41,7 +42,7 @@ def start_zygote(house: House, generation: int, release: Release) -> Zygote:
         theirs.close()
     zygote = Zygote(generation=generation, release=release, process=process, channel=ours)
     try:
-        ours.send(_open(house, zygote), _descriptors(house))
+        ours.send(_open(house, zygote, prepared), _descriptors(house, generation))
     except BaseException:
         process.kill()
         process.returncode = -signal.SIGKILL  # reaped with all others, by `observe`
@@ -69,17 +70,22 @@ def _root_off_the_path() -> str:
     return root if root in sys.path and root not in by_itself else ""
 
 
-def _open(house: House, zygote: Zygote) -> wire.Open:
+def _open(house: House, zygote: Zygote, prepared: Prepared) -> wire.Open:
     return wire.Open(
         protocol=wire.PROTOCOL,
         version=sdserve.__version__,
         generation=zygote.generation,
-        configuration=codec.encode(house.configuration),
+        configuration=codec.encode(prepared.configuration),
+        since_ns=prepared.since_ns,
         directory=zygote.release.directory,
         site_packages=zygote.release.site_packages,
         listeners=tuple(listener.name for listener in house.listeners),
     )
 
 
-def _descriptors(house: House) -> list[int]:
-    return [house.scoreboard.memory.fileno(), *(listener.socket.fileno() for listener in house.listeners)]
+def _descriptors(house: House, generation: int) -> list[int]:
+    return [
+        house.scoreboard.memory.fileno(),
+        *(listener.socket.fileno() for listener in house.listeners),
+        house.mailbox_of(generation).outlet.fileno(),
+    ]

@@ -6,6 +6,7 @@ import pytest
 
 from sdserve.cli.arguments import DIRECTORY_VARIABLE
 from sdserve.cli.main import main
+from sdserve.host import control_client
 
 
 class Shell:
@@ -35,3 +36,23 @@ def shell(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(DIRECTORY_VARIABLE, str(tmp_path / "etc"))
     return Shell(tmp_path, capfd)
+
+
+@pytest.fixture
+def instance(monkeypatch):
+    """A stand-in for every running instance: the calls it got; `answer` is what it returns, or raises."""
+
+    class Instance:
+        def __init__(self):
+            self.calls = []
+            self.answer = {}
+
+        def call(self, name, method, parameters=None, *, timeout=None):
+            self.calls.append((name, method, parameters, timeout))
+            if isinstance(self.answer, BaseException):
+                raise self.answer
+            return self.answer
+
+    instance = Instance()
+    monkeypatch.setattr(control_client, "call", instance.call)
+    return instance

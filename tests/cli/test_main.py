@@ -39,7 +39,10 @@ def test_each_command_has_examples_in_its_help(shell, name):
     [
         ([], "sdserve: the following arguments are required: COMMAND; see sdserve --help"),
         (["chek"], "sdserve: unknown command chek, did you mean check?"),
-        (["x", "--help"], "sdserve: unknown command x; the commands are: run, check, show"),
+        (
+            ["x", "--help"],
+            "sdserve: unknown command x; the commands are: run, check, show, status, reload, scale",
+        ),
         (["check"], "sdserve: the following arguments are required: TARGET; see sdserve check --help"),
         (["check", "a:b", "--wrokers", "2"], "sdserve: unknown argument --wrokers, did you mean --workers?"),
         (["check", "a:b", "--work=2"], "sdserve: unknown argument --work=2, did you mean --workers?"),
@@ -107,7 +110,7 @@ def test_a_message_cannot_write_to_the_terminal_as_it_likes(shell):
     assert shell.run("\x1b[2J") == (
         2,
         [],
-        ["sdserve: unknown command \\x1b[2J; the commands are: run, check, show"],
+        ["sdserve: unknown command \\x1b[2J; the commands are: run, check, show, status, reload, scale"],
     )
 
 
@@ -138,7 +141,7 @@ def test_closed_standard_descriptors_change_no_exit_code(target, code):
     assert subprocess.run(command, timeout=20, check=False).returncode == code
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", ["run", "check", "show"])
 def test_a_working_directory_that_is_deleted_is_one_line(shell, tmp_path, monkeypatch, command):
     shell.write("etc/shop.ini", "[app]\napplication = a:b\n")
     (tmp_path / "deleted").mkdir()
@@ -150,3 +153,13 @@ def test_a_working_directory_that_is_deleted_is_one_line(shell, tmp_path, monkey
     )
     for target in ("a:b", "shop", "../etc/shop.ini"):
         assert shell.run(command, target) == (1, [], [message])
+
+
+@pytest.mark.parametrize("target", ["a:b", "shop", "../etc/shop.ini"])
+def test_a_running_instance_is_reached_from_a_working_directory_that_is_deleted(
+    shell, tmp_path, monkeypatch, instance, target
+):
+    (tmp_path / "deleted").mkdir()
+    monkeypatch.chdir(tmp_path / "deleted")
+    (tmp_path / "deleted").rmdir()
+    assert shell.run("reload", target)[0] == 0

@@ -103,3 +103,17 @@ def test_a_field_value_is_printable_ascii(text):
 def test_nothing_else_is_a_field_value(text):
     message = f"{text!r} is not up to 128 printable ASCII characters without spaces at the ends"
     refused(kinds.field_value(), text, message)
+
+
+@pytest.mark.parametrize("text", ["", "/", "/health?all=yes&x=%20", "/~shop/a-b_c.d;e@f:g!$'()*+,="])
+def test_a_request_path_can_be_sent_as_it_is(text):
+    assert kinds.request_path().read(text) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["health", "/a b", "/a#b", "/\u00e9", '/"', "/a\r\nb", "http://a/", "/" + "x" * 501]
+)
+def test_nothing_else_is_a_request_path(text):
+    refused(
+        kinds.request_path(), text, f"{text!r} does not begin with / or has what needs %-escapes, as spaces"
+    )

@@ -43,8 +43,18 @@ threads = 8
 loop = asyncio
 boot_timeout = 2m
 drain_timeout = 1h
+drain_soft = 20s
+max_requests = 10000
+max_age = 1d
+max_memory = 500M
 request_timeout = 1m
 max_queue_time = 10s
+stall_timeout = 0
+min_ready = 2
+
+[reload]
+surge = 3
+warmup_path = /health?all=yes
 
 [http]
 parser = h11
@@ -86,9 +96,18 @@ AS_CONFIGURED = Configuration(
         Listener(name="http", addresses=("0.0.0.0:80", "[::]:80"), backlog=100),
         Listener(name="admin", addresses=("unix:/run/shop.sock",), mode=0o600),
     ),
-    fleet=FleetOptions(count=4, boot_timeout=120, drain_timeout=3600),
+    fleet=FleetOptions(count=4, boot_timeout=120, drain_timeout=3600, stall_timeout=0, min_ready=2, surge=3),
     workers=WorkerOptions(
-        threads=8, loop="asyncio", drain_timeout=3600, request_timeout=60.0, max_queue_time=10.0
+        threads=8,
+        loop="asyncio",
+        drain_timeout=3600,
+        drain_soft=20,
+        max_requests=10_000,
+        max_age=86400,
+        max_memory=500 << 20,
+        warmup_path="/health?all=yes",
+        request_timeout=60.0,
+        max_queue_time=10.0,
     ),
     http=HttpOptions(
         parser="h11",

@@ -121,8 +121,11 @@ def test_an_unknown_option_comes_with_what_was_meant(section, option, hint):
         ("App", "unknown section, did you mean app?"),
         ("app:x", "unknown section, did you mean app?"),
         ("listn:http", "unknown section, did you mean listen:http?"),
-        ("xyz", "unknown section; the sections are: app, listen:NAME, workers, http, log, environment"),
-        ("", "unknown section; the sections are: app, listen:NAME, workers, http, log, environment"),
+        (
+            "xyz",
+            "unknown section; the sections are: app, listen:NAME, workers, reload, http, log, environment",
+        ),
+        ("", "unknown section; the sections are: app, listen:NAME, workers, reload, http, log, environment"),
         ("listen", "a listener has a name, as in [listen:http]"),
         ("listen:", "a listener has a name, as in [listen:http]"),
         ("listen:a b", "the name 'a b' is not printable ASCII without spaces, colons and brackets"),

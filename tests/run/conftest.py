@@ -31,7 +31,12 @@ def run(tmp_path):
             process = subprocess.Popen(
                 [*wrapper, sys.executable, "-m", "sdserve", "run", *arguments],
                 cwd=ROOT,
-                env={**os.environ, "NOTIFY_SOCKET": notifications.address},
+                env={
+                    **os.environ,
+                    "NOTIFY_SOCKET": notifications.address,
+                    # Where its control socket is: another server of the name may run on this machine.
+                    "RUNTIME_DIRECTORY": str(tmp_path),
+                },
                 **{"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log, **popen},
             )
             server = Server(process, f"{tmp_path}/web.sock", notifications, log)

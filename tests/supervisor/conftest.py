@@ -56,6 +56,15 @@ class Supervisor:
         with socket.create_connection(place, timeout=TIMEOUT) as client, client.makefile("rb") as answer:
             return json.load(answer)
 
+    def ask_all(self, number):
+        """What so many workers say about themselves, each once."""
+        found, deadline = {}, monotonic() + TIMEOUT
+        while len(found) < number:
+            assert monotonic() < deadline, f"only {list(found)} answer"
+            about = self.ask()
+            found[about["serial"]] = about
+        return list(found.values())
+
 
 def make_configuration(directory, application="serve", **options):
     """A configuration of one TCP listener."""
@@ -84,9 +93,11 @@ def start(tmp_path):
     houses = []
 
     def start(application="serve", command=("-P", str(STAND_IN)), **options):
+        configuration = make_configuration(tmp_path, application, **options)
         houses.append(
             House(
-                configuration=make_configuration(tmp_path, application, **options),
+                configuration=configuration,
+                read_configuration=lambda: configuration,
                 listeners=[binding.bind("web", parse("127.0.0.1:0"), backlog=10, mode=0)],
                 scoreboard=Scoreboard.create(ROWS),
                 signals=Signals(observe.SIGNALS),

@@ -9,6 +9,7 @@ import pytest
 from sdserve.host import logs
 from sdserve.host.listeners import ListenSocket
 from sdserve.supervisor import banner
+from sdserve.supervisor.control import Control
 
 
 @pytest.fixture
@@ -21,8 +22,16 @@ def house(start):
 def test_it_tells_what_is_served_how_where_and_how_to_stop(house):
     text = banner.text(house)
     port = house.listeners[0].socket.getsockname()[1]
-    for part in ("shop:app (asgi)", "1 x 1 thread", f"http://127.0.0.1:{port}/", "Ctrl-C"):
+    how = f"kill -HUP {os.getpid()}"
+    for part in ("shop:app (asgi)", "1 x 1 thread", f"http://127.0.0.1:{port}/", how, "Ctrl-C"):
         assert part in text
+
+
+def test_with_a_control_socket_it_tells_the_command(house, monkeypatch):
+    monkeypatch.setattr(house, "control", Control.__new__(Control))
+    text = banner.text(house)
+    house.control = None
+    assert "sdserve reload test" in text
 
 
 def test_a_unix_socket_is_written_as_configured(tmp_path):

@@ -17,8 +17,8 @@ def test_closing_leaves_nobody_and_nothing(start):
     before = len(os.listdir("/proc/self/fd"))
     supervisor.house.close()
     assert children() == others
-    # Epoll, the pair of the signals, the listener, three channels; the scoreboard is the test's.
-    assert before - len(os.listdir("/proc/self/fd")) == 7
+    # Epoll, the pair of the signals, the listener, three channels, a mailbox; the scoreboard is the test's.
+    assert before - len(os.listdir("/proc/self/fd")) == 9
 
 
 def test_a_row_has_one_owner(supervisor):

@@ -13,6 +13,7 @@ from sdserve.core import wire
 from sdserve.core.fleet import effects, events
 from sdserve.errors import EXIT_BOOT
 from sdserve.host import channel
+from sdserve.host.terminal import Terminal
 from sdserve.supervisor import observe
 from sdserve.supervisor.house import Worker
 
@@ -54,11 +55,20 @@ def test_time_passes_only_when_it_does(start):
     assert list(observe.wait(supervisor.house, monotonic() + 3600)) == []
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_stop_is_asked_by_signal(start, signum):
+@pytest.mark.parametrize(
+    ("signum", "event"),
+    [
+        (signal.SIGTERM, events.StopAsked()),
+        (signal.SIGINT, events.StopAsked()),
+        (signal.SIGHUP, events.ReloadAsked(0)),
+        (signal.SIGTTIN, events.ScaleChanged(1)),
+        (signal.SIGTTOU, events.ScaleChanged(-1)),
+    ],
+)
+def test_signals_ask_for_something(start, signum, event):
     supervisor = start()
     os.kill(os.getpid(), signum)
-    assert list(observe.wait(supervisor.house, None)) == [events.StopAsked()]
+    assert list(observe.wait(supervisor.house, None)) == [event]
 
 
 def test_one_key_press_that_arrives_twice_is_asked_once(start):
@@ -87,13 +97,45 @@ def test_a_worker_is_announced_before_it_speaks_and_speaks_before_it_ends(run):
     assert seen[2].status == EXIT_BOOT
 
 
-def test_a_worker_that_was_signalled_says_that_it_drains(run):
+def test_a_worker_that_was_signalled_asks_to_be_replaced(run):
     supervisor = run()
     pid = supervisor.wait_for(events.WorkerForked).pid
     supervisor.wait_for(events.WorkerReady)
     os.kill(pid, signal.SIGTERM)
-    assert supervisor.wait_for(events.WorkerDraining) == events.WorkerDraining(1, 1)
-    assert supervisor.wait_for(events.WorkerExited).status == 0
+    assert supervisor.wait_for(events.RecycleAsked) == events.RecycleAsked(1, 1, "SIGTERM")
+
+
+@pytest.fixture
+def worker(start):
+    """A worker that exists only as the other end of its channel; what it says is heard."""
+    supervisor = start()
+    ours, theirs = channel.pair()
+    supervisor.house.admit_worker(Worker(generation=1, serial=1, slot=1, row=0, channel=ours))
+
+    def say(message):
+        theirs.send(message)
+        return list(observe.wait(supervisor.house, monotonic() + 20))
+
+    yield say
+    theirs.close()
+
+
+def test_a_worker_may_ask_to_be_replaced(worker):
+    asked = wire.RecycleAsked(generation=1, serial=1, reason="max_requests")
+    assert worker(asked) == [events.RecycleAsked(1, 1, "max_requests")]
+
+
+def test_newer_code_than_the_generations_is_told(worker, caplog):
+    ready = wire.Ready(generation=1, serial=1, changed=("/srv/a.py", "/srv/b.py"))
+    assert worker(ready) == [events.WorkerReady(1, 1)]
+    assert "runs code that is newer than its generation: /srv/a.py and 1 more; reload" in caplog.text
+
+
+def test_a_terminal_that_hangs_up_asks_to_stop(start, monkeypatch):
+    supervisor = start()
+    monkeypatch.setattr(Terminal, "is_gone", lambda terminal: True)
+    os.kill(os.getpid(), signal.SIGHUP)
+    assert list(observe.wait(supervisor.house, None)) == [events.StopAsked()]
 
 
 def test_a_worker_that_makes_no_sense_is_killed(run, caplog):

@@ -1,19 +1,29 @@
 from __future__ import annotations
 
+import logging
 import os
 import resource
 import signal
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from socket import AF_UNIX, socket
+from tempfile import TemporaryDirectory
 from time import monotonic
 
 import pytest
 
 from sdserve.core import wire
 from sdserve.core.fleet import effects, events
+from sdserve.core.wire.moved import Moved, encode_moved
+from sdserve.errors import ConfigurationError, Problem
+from sdserve.host import channel, mailbox
+from sdserve.host.channel import Received
+from sdserve.host.control_socket import ControlSocket
 from sdserve.host.scoreboard import READY, STATE
-from sdserve.supervisor import observe
-from sdserve.supervisor.house import ROWS
+from sdserve.supervisor import banner, observe
+from sdserve.supervisor.control import Control
+from sdserve.supervisor.house import ROWS, Worker
 from sdserve.supervisor.perform import _PERFORMERS, perform
 from tests.notify_socket import NotifySocket
 
@@ -62,13 +72,75 @@ def test_drained_workers_end_by_themselves(opened):
     assert opened.house.workers == {}
 
 
-def test_a_worker_that_does_not_read_is_drained_by_signal(opened):
+def test_a_worker_that_does_not_read_is_hung_up_on(opened):
     pid = fork(opened)
     freeze(pid)
     with pytest.raises(BlockingIOError):
         fill(opened.house.workers[1].channel)
+    assert opened.order(effects.Drain(1, 1, heir=1)) == []
+    assert opened.house.workers[1].channel.fileno() == -1
     assert opened.order(effects.Drain(1, 1)) == []
-    assert signal.SIGTERM in pending_signals(pid)
+    os.kill(pid, signal.SIGCONT)
+    assert opened.wait_for(events.WorkerExited).status == 0
+
+
+def pending_signals(pid):
+    status = Path(f"/proc/{pid}/status").read_text()
+    [bits] = [int(line.split()[1], 16) for line in status.splitlines() if line.startswith("ShdPnd:")]
+    return [signum for signum in signal.valid_signals() if bits & 1 << signum - 1]
+
+
+def test_a_worker_that_drains_is_told_where_its_connections_go(opened):
+    with observed(opened, 1) as first, observed(opened, 2) as second:
+        assert opened.order(effects.Drain(1, 1, heir=4)) == []
+        received = first.receive()
+        assert received.message == wire.Drain(generation=1, serial=1, heir=4)
+        (inlet,) = received.descriptors
+        assert os.path.sameopenfile(inlet.fileno(), opened.house.mailboxes[4].inlet.fileno())
+        inlet.close()
+        # Those who drain already hear of another heir, and only then.
+        opened.order(effects.Drain(1, 2, heir=5))
+        for end, serial in ((first, 1), (second, 2)):
+            received = end.receive()
+            assert received.message == wire.Drain(generation=1, serial=serial, heir=5)
+            received.descriptors[0].close()
+        opened.order(effects.Drain(1, 2, heir=0))
+        assert first.receive() == Received(wire.Drain(generation=1, serial=1))
+        assert second.receive() == Received(wire.Drain(generation=1, serial=2))
+
+
+@contextmanager
+def observed(supervisor, serial):
+    """A worker that exists only as the other end of its channel."""
+    ours, theirs = channel.pair()
+    theirs.socket.settimeout(20)
+    row = supervisor.house.take_row()
+    worker = Worker(generation=1, serial=serial, slot=1, row=row, channel=ours)
+    supervisor.house.admit_worker(worker)
+    yield theirs
+    theirs.close()
+    supervisor.house.forget_worker(worker)
+
+
+def test_connections_that_wait_for_a_dropped_generation_are_passed_on(opened, caplog):
+    caplog.set_level(logging.INFO, "sdserve")
+    house = opened.house
+    house.fleet = replace(house.fleet, current=3)
+    packet = encode_moved(Moved(requests=7))
+    with socket() as connected:
+        for _ in range(2):
+            mailbox.send(house.mailbox_of(2).inlet, packet, connected.fileno())
+        house.mailbox_of(3)
+        assert opened.order(effects.DropGeneration(2)) == []
+        for _ in range(2):
+            received, descriptor = mailbox.receive(house.mailbox_of(3).outlet)
+            assert received == packet
+            with descriptor:
+                assert os.path.sameopenfile(descriptor.fileno(), connected.fileno())
+    assert 2 not in house.mailboxes
+    assert "2 connections for generation 2 were passed on" in caplog.messages
+    opened.order(effects.DropGeneration(3))
+    assert 3 not in house.mailboxes
 
 
 def freeze(pid):
@@ -79,12 +151,6 @@ def freeze(pid):
 def fill(channel):
     while True:
         channel.send(wire.Drain(generation=1, serial=1))
-
-
-def pending_signals(pid):
-    status = Path(f"/proc/{pid}/status").read_text()
-    [bits] = [int(line.split()[1], 16) for line in status.splitlines() if line.startswith("ShdPnd:")]
-    return [signum for signum in signal.valid_signals() if bits & 1 << signum - 1]
 
 
 def test_killed_workers_say_so(start):
@@ -100,6 +166,9 @@ def test_killed_workers_say_so(start):
 def test_orders_about_the_departed_do_nothing(opened):
     for effect in (
         effects.Drain(1, 9),
+        effects.Dump(1, 9),
+        effects.DropGeneration(9),
+        effects.Reply(9, ok=True, text="done"),
         effects.Kill(1, 9),
         effects.KillZygote(9),
         effects.CloseGeneration(9),
@@ -113,7 +182,9 @@ def test_a_zygote_that_is_let_go_exits(opened):
     assert opened.order(effects.CloseGeneration(1)) == []
     assert opened.wait_for(events.ZygoteExited) == events.ZygoteExited(1, 0)
     assert opened.house.zygotes == {}
-    assert opened.house.releases == {}
+    assert list(opened.house.prepared) == [1], "kept for another one"
+    assert opened.order(effects.DropGeneration(1)) == []
+    assert opened.house.prepared == {}
 
 
 def test_a_zygote_that_is_killed_leaves_its_workers(opened):
@@ -143,6 +214,56 @@ def test_a_second_zygote_of_a_generation_runs_what_the_first_ran(start, tmp_path
 
 def replace_directory(configuration, directory):
     return replace(configuration, app=replace(configuration.app, directory=str(directory)))
+
+
+def test_a_generation_is_prepared_from_the_configuration_as_it_is_then(opened, tmp_path):
+    (tmp_path / "two").mkdir()
+    house = opened.house
+    fresh = replace_directory(house.configuration, tmp_path / "two")
+    fresh = replace(
+        fresh, fleet=replace(fresh.fleet, count=7), environment={**fresh.environment, "RELEASE": "two"}
+    )
+    house.read_configuration = lambda: fresh
+    assert opened.order(effects.PrepareGeneration(2)) == [events.GenerationPrepared(2, fresh.fleet)]
+    house.read_configuration = None  # it is not read again
+    opened.order(effects.OpenGeneration(2))
+    assert opened.wait_for(events.ZygoteReady) == events.ZygoteReady(2)
+    for generation, serial in ((1, 1), (2, 2)):
+        opened.order(effects.Fork(generation=generation, serial=serial, slot=1))
+        opened.wait_for(events.WorkerReady)
+    about = {told["generation"]: told for told in opened.ask_all(2)}
+    assert about[1]["cwd"] == str(tmp_path)
+    assert "RELEASE" not in about[1]["environment"]
+    assert about[2]["cwd"] == str(tmp_path / "two")
+    assert about[2]["environment"]["RELEASE"] == "two"
+
+
+def test_what_only_a_restart_changes_is_named(opened, caplog):
+    before = opened.house.configuration
+    listen = (replace(before.listen[0], backlog=7, mode=0o600),)
+    opened.house.read_configuration = lambda: replace(before, listen=listen)
+    [prepared] = opened.order(effects.PrepareGeneration(2))
+    remark = "a restart is needed for what has changed of listen:web.backlog, listen:web.mode"
+    assert prepared == events.GenerationPrepared(2, before.fleet, remark=remark)
+    assert f"generation 2: {remark}" in caplog.text
+
+
+def test_a_generation_that_cannot_be_is_refused(opened, tmp_path):
+    house = opened.house
+
+    def refuse():
+        raise ConfigurationError(
+            [Problem("shop.ini", 3, "app", "", "a"), Problem("shop.ini", 4, "", "", "b")]
+        )
+
+    gone = replace_directory(house.configuration, tmp_path / "gone")
+    for read, reason in (
+        (refuse, "shop.ini:3: [app]: a\nshop.ini:4: b"),
+        (lambda: gone, f"directory: {tmp_path}/gone does not exist"),
+    ):
+        house.read_configuration = read
+        assert opened.order(effects.PrepareGeneration(2)) == [events.GenerationRefused(2, reason)]
+    assert list(house.prepared) == [1]
 
 
 def test_a_directory_that_is_gone_is_a_failed_zygote(start, tmp_path):
@@ -236,10 +357,89 @@ def test_a_zygote_that_hung_up_and_lives_is_killed_when_it_is_needed(start, tmp_
 def test_the_service_manager_hears_what_the_fleet_says(supervisor, monkeypatch):
     manager = NotifySocket()
     monkeypatch.setenv("NOTIFY_SOCKET", manager.address)
-    for effect in (effects.NotifyStatus("Booting"), effects.NotifyReady(), effects.NotifyStopping()):
+    before = monotonic()
+    for effect in (
+        effects.NotifyStatus("Booting"),
+        effects.NotifyReady(),
+        effects.NotifyReloading(),
+        effects.ExtendTimeout(1.5),
+        effects.NotifyStopping(),
+    ):
         assert supervisor.order(effect) == []
     assert manager.status == "Booting"
-    assert manager.messages == [("STATUS", "Booting"), ("READY", "1"), ("STOPPING", "1")]
+    told = dict(manager.messages)
+    assert before <= float(told.pop("MONOTONIC_USEC")) / 1e6 <= monotonic()
+    assert list(told.items()) == [
+        ("STATUS", "Booting"),
+        ("READY", "1"),
+        ("RELOADING", "1"),
+        ("EXTEND_TIMEOUT_USEC", "1500000"),
+        ("STOPPING", "1"),
+    ]
+    manager.close()
+
+
+def test_the_banner_is_shown_once(supervisor, monkeypatch):
+    shown = []
+    monkeypatch.setattr(banner, "show", shown.append)
+    supervisor.order(effects.NotifyReady())
+    supervisor.order(effects.NotifyReady())
+    assert shown == [supervisor.house]
+
+
+def test_the_level_of_the_log_is_that_of_the_generation_that_serves(opened, caplog):
+    caplog.set_level("INFO", "sdserve")  # and back at the end
+    house = opened.house
+    before = house.configuration
+    house.read_configuration = lambda: replace(before, log=replace(before.log, level="error"))
+    opened.order(effects.PrepareGeneration(2))
+    opened.order(effects.NotifyReady())
+    assert logging.getLogger("sdserve").level == logging.INFO
+    house.fleet = replace(house.fleet, current=2)
+    opened.order(effects.NotifyReady())
+    assert logging.getLogger("sdserve").level == logging.ERROR
+
+
+def test_who_asked_is_answered(supervisor, tmp_path):
+    poller = supervisor.house.poller
+    with TemporaryDirectory(dir="/tmp") as directory, socket(AF_UNIX) as client:
+        control = Control(ControlSocket(Path(directory)), poller, dict)
+        supervisor.house.control = control
+        client.settimeout(20)
+        client.connect(f"{directory}/control")
+        client.sendall(b'{"method": "io.sdserve.Reload"}\0')
+        token = supervisor.wait_for(events.ReloadAsked).token
+        assert supervisor.order(effects.Reply(token, ok=True, text="done")) == []
+        assert client.recv(1000) == b'{"parameters":{"message":"done"}}\0'
+
+
+def test_a_worker_is_asked_for_its_stacks_by_a_signal_of_its_own(opened):
+    pid = fork(opened)
+    freeze(pid)
+    assert opened.order(effects.Dump(1, 1)) == []
+    assert pending_signals(pid) == [signal.SIGRTMAX]
+
+
+def test_a_service_manager_that_does_not_read_is_not_waited_for(supervisor, monkeypatch):
+    manager = NotifySocket()
+    monkeypatch.setenv("NOTIFY_SOCKET", manager.address)
+    told = 0
+    while not supervisor.house.manager.is_behind:
+        supervisor.order(effects.NotifyReady())
+        told += 1
+        assert told < 10_000
+    supervisor.order(effects.NotifyStopping())
+    received = 0
+    while supervisor.house.manager.is_behind:
+        assert manager.status == ""
+        received += len(manager.messages)
+        manager.messages.clear()
+        list(observe.wait(supervisor.house, monotonic() + 20))
+    assert manager.status == ""
+    assert received + len(manager.messages) == told + 1
+    assert manager.messages[-1] == ("STOPPING", "1")
+    with pytest.raises(FileNotFoundError):
+        supervisor.house.poller.unregister(supervisor.house.manager)
     manager.close()
 
 

@@ -58,5 +58,5 @@ def test_the_environment_reaches_the_worker(about):
 
 def test_nothing_of_the_supervisors_is_open_in_a_worker(about):
     links = [link for number, link in about["descriptors"].items() if int(number) > 2]
-    assert len([link for link in links if link.startswith("socket:")]) == 5
+    assert len([link for link in links if link.startswith("socket:")]) == 6
     assert not [link for link in links if "eventpoll" in link]

@@ -174,6 +174,10 @@ class Machine:
             )
         return result
 
+    def into_network(self) -> list[str]:
+        """Return what to put before a command of the host's so that it runs in the container's network."""
+        return ["nsenter", f"--net=/proc/{self._leader}/ns/net", "--"]
+
     def systemctl(self, *arguments: str) -> str:
         """Run systemctl inside and return its output; MachineError if it fails."""
         return self.run("systemctl", *arguments).stdout
