@@ -260,12 +260,11 @@ def start(
 
 
 def descendants(pid: int) -> list[int]:
-    """All processes below this one."""
-    children = [
-        int(child)
-        for task in Path(f"/proc/{pid}/task").iterdir()
-        for child in (task / "children").read_text().split()
-    ]
+    """All processes below this one; one that ends meanwhile has none."""
+    children = []
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            children += [int(child) for child in (task / "children").read_text().split()]
     return children + [below for child in children for below in descendants(child)]
 
 

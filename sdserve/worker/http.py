@@ -130,12 +130,14 @@ class HttpProtocol(asyncio.Protocol):
         if self._file is not None:
             return  # it goes on by itself, and the client's time with it
         self._write_deadline = inf
-        if self.exchange is not None:
+        # The transport is in the middle of its work: asyncio's is lost twice if a write fails in here.
+        self.loop.call_soon(self._write_on)
+
+    def _write_on(self) -> None:
+        if self.exchange is None:
+            self._take_turn()
+        elif not self.write_paused:
             self.exchange.writable()
-        elif self._server.outbox is not None:
-            self.loop.call_soon(self.move)  # the transport is in the middle of its work
-        else:
-            self._advance()
 
     def connection_lost(self, error: Exception | None) -> None:
         del error  # that it is gone is all that matters

@@ -298,7 +298,7 @@ class Worker:
         finally:
             logging.getLogger("sdserve").removeHandler(self.log)
             self._listener.close()
-        assert self._unhandled == []
+        assert self._unhandled == [], self._unhandled
         if self._failure is not None:
             raise self._failure
 
