@@ -16,6 +16,7 @@ from typing import Any
 from sdserve.config.changes import needing_restart
 from sdserve.core import wire
 from sdserve.core.fleet import effects, events
+from sdserve.core.fleet.model import Phase
 from sdserve.errors import SdserveError
 from sdserve.host import channel, limits, notify, stacks
 from sdserve.supervisor import banner, spawn
@@ -46,6 +47,10 @@ def _prepare_generation(house: House, effect: effects.PrepareGeneration) -> list
 
 def _drop_generation(house: House, effect: effects.DropGeneration) -> list[events.Event]:
     house.prepared.pop(effect.generation, None)
+    heir = 0 if house.fleet.phase is Phase.STOPPING else house.fleet.current
+    for worker in house.workers.values():
+        if worker.heir == effect.generation:  # after a rollback
+            _tell_to_drain(house, worker, heir)
     if count := house.drop_mailbox(effect.generation, house.fleet.current):
         _log.info("%d connections for generation %d were passed on", count, effect.generation)
     return []

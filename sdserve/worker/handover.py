@@ -24,6 +24,8 @@ _PAUSE = 0.1
 """Seconds without reading mail after the system had no descriptor for one more connection."""
 _RETRY = 0.01
 """Seconds between room in a mailbox that was full and the next attempt."""
+_LAST_CHANCE = 0.1
+"""Seconds between the end of a mailbox and giving up to hand anything over."""
 
 
 class Outbox:
@@ -57,7 +59,8 @@ class Outbox:
             mailbox.send(self._inlet, encode_moved(moved), borrowed)
         except ConnectionError:
             self.is_full = True
-            self._loop.call_soon(self._gone)
+            # Not at once: the order that names another heir may be waiting to be read, and closes this one.
+            self._retry = self._loop.call_later(_LAST_CHANCE, self._gone)
             return False
         except OSError:
             # No room, or too many descriptors on their way. Who drains has a deadline for trying again.
