@@ -23,7 +23,8 @@ from sdserve.core.http.request import Field, Request
 from sdserve.core.http.response import status_line
 from sdserve.errors import ClientDisconnectedError, LocalProtocolError
 from sdserve.host.fds import Fd
-from sdserve.worker.asgi_files import FilePart, borrow_file, open_path
+from sdserve.worker.asgi_files import borrow_file, open_path
+from sdserve.worker.file_body import FilePart
 from sdserve.worker.http import HttpProtocol
 from sdserve.worker.suspended import position
 

@@ -12,17 +12,7 @@ from typing import Any
 
 from sdserve.errors import LocalProtocolError
 from sdserve.host.fds import Fd
-
-
-class FilePart:
-    """`count` bytes of a regular file from `offset` on; `descriptor` is our own, to be closed once."""
-
-    __slots__ = ("count", "descriptor", "offset")
-
-    def __init__(self, descriptor: Fd, offset: int, count: int) -> None:
-        self.descriptor = descriptor
-        self.offset = offset
-        self.count = count
+from sdserve.worker.file_body import FilePart
 
 
 async def open_path(loop: asyncio.AbstractEventLoop, path: str) -> FilePart:

@@ -29,6 +29,17 @@ _RETRY = 0.1
 Done = Callable[[OSError | None], None]
 
 
+class FilePart:
+    """`count` bytes of a regular file from `offset` on; `descriptor` is our own, to be closed once."""
+
+    __slots__ = ("count", "descriptor", "offset")
+
+    def __init__(self, descriptor: Fd, offset: int, count: int) -> None:
+        self.descriptor = descriptor
+        self.offset = offset
+        self.count = count
+
+
 class FileBody:
     """Sends `count` bytes of `file` from `offset`. Made and ended by the connection."""
 

@@ -20,10 +20,7 @@ def unacknowledged(transport: asyncio.Transport) -> int:
     A transport sees only when the socket becomes writable again, in steps of up to megabytes. Of a unix
     socket it is the memory that the bytes take, which shrinks in the same way.
     """
-    connected = _maybe_socket(transport)
-    if connected is None:
-        return 0
-    return int.from_bytes(fcntl.ioctl(connected.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+    return _count(transport, termios.TIOCOUTQ)
 
 
 def unread(transport: asyncio.Transport) -> int:
@@ -31,10 +28,7 @@ def unread(transport: asyncio.Transport) -> int:
 
     Closing a socket that has some throws them away, and tells the client so by a reset.
     """
-    connected = _maybe_socket(transport)
-    if connected is None:
-        return 0
-    return int.from_bytes(fcntl.ioctl(connected.fileno(), termios.FIONREAD, bytes(4)), sys.byteorder)
+    return _count(transport, termios.FIONREAD)
 
 
 def reset_when_closed(transport: asyncio.Transport) -> None:
@@ -48,6 +42,14 @@ def descriptor_of(transport: asyncio.Transport) -> int:
     """Return the descriptor, borrowed; -1 if the socket is gone."""
     connected = _maybe_socket(transport)
     return -1 if connected is None else int(connected.fileno())
+
+
+def _count(transport: asyncio.Transport, request: int) -> int:
+    """Ask the kernel for a number of bytes: ioctl(2)."""
+    connected = _maybe_socket(transport)
+    if connected is None:
+        return 0
+    return int.from_bytes(fcntl.ioctl(connected.fileno(), request, bytes(4)), sys.byteorder)
 
 
 def _maybe_socket(transport: asyncio.Transport) -> Any:

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 from sdserve.core.gateway.wsgi import encode_fields, make_environ, promised_length, status_line
 from sdserve.core.http.request import Field, Request
 from sdserve.errors import LocalProtocolError
-from sdserve.worker.file_body import Done
+from sdserve.worker.file_body import Done, FilePart
 from sdserve.worker.http import HttpProtocol
 from sdserve.worker.spool import Spool
-from sdserve.worker.wsgi_files import FilePart
 
 if TYPE_CHECKING:
     from sdserve.worker.wsgi import WsgiGateway

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from sdserve.host.fds import Fd
+from sdserve.worker.file_body import FilePart
 
 _BLOCK = 64 * 1024
 """Bytes that are read at once if the application does not say how many."""
@@ -53,17 +54,6 @@ class FileWrapper:
         """Return the file's position."""
         position: int = self.filelike.tell()
         return position
-
-
-class FilePart:
-    """`count` bytes of a regular file from `offset` on; `descriptor` is our own, to be closed once."""
-
-    __slots__ = ("count", "descriptor", "offset")
-
-    def __init__(self, descriptor: Fd, offset: int, count: int) -> None:
-        self.descriptor = descriptor
-        self.offset = offset
-        self.count = count
 
 
 def real_part(wrapper: FileWrapper) -> FilePart | None:

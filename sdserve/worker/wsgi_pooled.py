@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 from sdserve.core.gateway.wsgi import encode_fields, promised_length
 from sdserve.core.http.request import Field, Request
 from sdserve.core.http.response import early_hints
+from sdserve.worker.file_body import FilePart
 from sdserve.worker.http import HttpProtocol
 from sdserve.worker.stacks import stack_of
 from sdserve.worker.threads import ThreadPool
 from sdserve.worker.wsgi_exchange import GoneError, WsgiExchange
-from sdserve.worker.wsgi_files import FilePart, FileWrapper, real_part
+from sdserve.worker.wsgi_files import FileWrapper, real_part
 
 if TYPE_CHECKING:
     from sdserve.worker.wsgi import WsgiGateway
