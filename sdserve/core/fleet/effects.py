@@ -15,8 +15,21 @@ Level = Literal["debug", "info", "warning", "error"]
 class PrepareGeneration:
     """Read the configuration anew and resolve what it names.
 
-    Answered by `GenerationPrepared` or `GenerationRefused` in any case, for no deadline is set for it.
-    Not given for generation 1, whose configuration the fleet begins with.
+    Answered by `GenerationPrepared` or `GenerationRefused`, unless `DropGeneration` comes before. Not given
+    for the first generation, whose configuration the fleet begins with.
+    """
+
+    generation: int
+    upgrade: bool = False
+    """Have the program replaced in any case; else only if it is another one by now."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceProgram:
+    """Have the program that has prepared this generation go on in place of this one, see execve(2).
+
+    To be carried out when all other orders are, and everything that has happened has been told. Answered by
+    `Resumed`, which the other program tells, or by `ProgramNotReplaced`.
     """
 
     generation: int
@@ -152,6 +165,7 @@ class Exit:
 
 Effect = (
     PrepareGeneration
+    | ReplaceProgram
     | OpenGeneration
     | CloseGeneration
     | DropGeneration

@@ -13,7 +13,12 @@ from sdserve.core.fleet.options import FleetOptions
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The supervisor runs; the first generation is to be opened."""
+    """The supervisor runs; its first generation is to be opened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """The answer to `ReplaceProgram`: another program goes on with this fleet, and it tells this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +29,21 @@ class GenerationPrepared:
     options: FleetOptions
     remark: str = ""
     """What whoever asked should know although it worked, as what only a restart can change."""
+    replace_program: bool = False
+    """Another program than this one is to go on with the fleet before the generation is opened."""
 
 
 @dataclass(frozen=True, slots=True)
 class GenerationRefused:
     """The other answer to `PrepareGeneration`: there can be no such generation, and why."""
+
+    generation: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramNotReplaced:
+    """The other answer to `ReplaceProgram`: this program goes on as if nothing had happened, and why."""
 
     generation: int
     reason: str
@@ -151,6 +166,8 @@ class ReloadAsked:
 
     token: int
     """Whom to `Reply` to; 0 is nobody."""
+    upgrade: bool = False
+    """And the supervisor's own program, whether that seems to have changed or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +207,13 @@ WorkerEvent = (
     | WorkerExited
 )
 ZygoteEvent = (
-    GenerationPrepared | GenerationRefused | ZygoteReady | ZygoteNotStarted | ZygoteFailed | ZygoteExited
+    GenerationPrepared
+    | GenerationRefused
+    | ProgramNotReplaced
+    | ZygoteReady
+    | ZygoteNotStarted
+    | ZygoteFailed
+    | ZygoteExited
 )
-FleetEvent = Started | ReloadAsked | ScaleAsked | ScaleChanged | StopAsked | TimePassed
+FleetEvent = Started | Resumed | ReloadAsked | ScaleAsked | ScaleChanged | StopAsked | TimePassed
 Event = FleetEvent | ZygoteEvent | WorkerEvent

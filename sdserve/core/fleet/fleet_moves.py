@@ -7,7 +7,7 @@ from dataclasses import replace
 from sdserve.core.fleet import leaving, queries
 from sdserve.core.fleet.causes import seconds
 from sdserve.core.fleet.effects import Effect, Log
-from sdserve.core.fleet.events import Started, StopAsked, TimePassed
+from sdserve.core.fleet.events import Resumed, Started, StopAsked, TimePassed
 from sdserve.core.fleet.model import (
     Change,
     Fleet,
@@ -21,12 +21,21 @@ from sdserve.core.fleet.model import (
 
 
 def begin(fleet: Fleet, _: Started, now: float) -> Change:
-    """Found the first generation; the rules do the rest."""
+    """Found the first generation, after those of an earlier life; the rules do the rest."""
+    number = fleet.last_generation + 1
     slots = {number: Slot(number=number, retry_at=now) for number in range(1, fleet.options.count + 1)}
-    first = Generation(number=1, options=fleet.options, count=fleet.options.count, retry_at=now)
+    first = Generation(number=number, options=fleet.options, count=fleet.options.count, retry_at=now)
     return replace(
-        fleet.with_generation(first), phase=Phase.BOOTING, current=1, last_generation=1, slots=slots
+        fleet.with_generation(first), phase=Phase.BOOTING, current=number, last_generation=number, slots=slots
     ), ()
+
+
+def resume(fleet: Fleet, _: Resumed, now: float) -> Change:
+    """The program that was to be replaced has been, so what waited for that can go on."""
+    waiting = [one for one in fleet.generations.values() if one.zygote is ZygoteState.REPLACING]
+    for generation in waiting:
+        fleet = fleet.with_generation(replace(generation, zygote=ZygoteState.ABSENT, retry_at=now))
+    return fleet, ()
 
 
 def stop(fleet: Fleet, _: StopAsked, now: float) -> Change:
@@ -90,6 +99,9 @@ def _reproach(fleet: Fleet, worker: Worker) -> str:
 
 
 def _kill_overdue_zygote(fleet: Fleet, generation: Generation) -> Change:
+    if generation.zygote is ZygoteState.PREPARING:
+        reason = f"its configuration was not read within {seconds(generation.options.boot_timeout)}"
+        return leaving.blame(fleet, generation.number, reason), ()  # which drops it
     opening = generation.zygote is ZygoteState.OPENING
     reason = f"not ready within {seconds(generation.options.boot_timeout)}" if opening else "does not exit"
     log = Log("error", f"{queries.name_of(generation)}: {reason}, killing it")

@@ -32,6 +32,8 @@ class ZygoteState(Enum):
 
     PREPARING = auto()
     """There is none, and it is not known yet what it is to be."""
+    REPLACING = auto()
+    """It is known, but another program is to start it: `ReplaceProgram` was ordered."""
     ABSENT = auto()
     """To be started, or started again, from `Generation.retry_at` on."""
     OPENING = auto()
@@ -124,7 +126,7 @@ class Generation:
     count: int
     """Slots that it fills when it is current: of its options, unless another number was asked for."""
     opened_for: str = "start"
-    """What it was made for: `start` or `reload`."""
+    """What it was made for: `start`, `reload` or `upgrade`."""
     remark: str = ""
     """What whoever asked for it should know once it is current."""
     zygote: ZygoteState = ZygoteState.ABSENT
@@ -149,6 +151,8 @@ class Reload:
 
     generation: int
     since: float
+    upgrade: bool = False
+    """Somebody wants the program replaced as well."""
     tokens: tuple[int, ...] = ()
     """Of those who wait for its outcome."""
     trouble: str = ""

@@ -172,9 +172,9 @@ def progress(fleet: Fleet) -> tuple[int, ...]:
     """How far that has come which the service manager waits for: it grows. Empty if it waits for nothing."""
     match fleet.phase:
         case Phase.BOOTING:
-            return 1, _is_open(fleet, fleet.current), ready_count(fleet)
+            return 1, int(_is_open(fleet, fleet.current)), ready_count(fleet)
         case Phase.SERVING if fleet.candidate:
-            return 2, fleet.candidate, 0, _is_open(fleet, fleet.candidate)
+            return 2, fleet.candidate, 0, int(_is_open(fleet, fleet.candidate))
         case Phase.SERVING if fleet.reload:
             return 2, fleet.current, 1, len(fleet.slots) - len(stale_slots(fleet))
         case Phase.STOPPING if fleet.generations:

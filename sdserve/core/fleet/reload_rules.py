@@ -46,18 +46,20 @@ def tell_ready(fleet: Fleet, _: float) -> Change | None:
     return replace(fleet, is_reloading=False), (NotifyReady(),)
 
 
-def prepare(fleet: Fleet, _: float) -> Change | None:
+def prepare(fleet: Fleet, now: float) -> Change | None:
     """A candidate begins with its configuration."""
-    if not fleet.candidate or fleet.candidate in fleet.generations:
+    if not fleet.candidate or fleet.candidate in fleet.generations or fleet.reload is None:
         return None
+    upgrade = fleet.reload.upgrade
     generation = Generation(
         number=fleet.candidate,
         options=fleet.options,
         count=fleet.options.count,
         zygote=ZygoteState.PREPARING,
-        opened_for="reload",
+        opened_for="upgrade" if upgrade else "reload",
+        deadline=now + fleet.options.boot_timeout,
     )
-    return fleet.with_generation(generation), (PrepareGeneration(generation.number),)
+    return fleet.with_generation(generation), (PrepareGeneration(generation.number, upgrade),)
 
 
 def reject(fleet: Fleet, now: float) -> Change | None:

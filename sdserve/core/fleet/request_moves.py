@@ -16,9 +16,11 @@ def reload(fleet: Fleet, event: ReloadAsked, now: float) -> Change:
     """Another generation is put on trial, in place of one that is; one that rolls waits for its outcome."""
     number = fleet.last_generation + 1
     tokens = (event.token,) if event.token else ()
+    upgrade = event.upgrade
     paused = fleet.paused
     if fleet.reload and fleet.candidate:
         tokens = (*fleet.reload.tokens, *tokens)
+        upgrade = upgrade or fleet.reload.upgrade
     elif fleet.reload:
         paused = fleet.reload
     given_up = f", giving up generation {fleet.candidate}" if fleet.candidate else ""
@@ -26,10 +28,11 @@ def reload(fleet: Fleet, event: ReloadAsked, now: float) -> Change:
         fleet,
         candidate=number,
         last_generation=number,
-        reload=Reload(generation=number, since=now, tokens=tokens),
+        reload=Reload(generation=number, since=now, upgrade=upgrade, tokens=tokens),
         paused=paused,
     )
-    return asked, (Log("info", f"reloading to generation {number}{given_up}"),)
+    what = "upgrading" if upgrade else "reloading"
+    return asked, (Log("info", f"{what} to generation {number}{given_up}"),)
 
 
 def scale(fleet: Fleet, event: ScaleAsked, _: float) -> Change:

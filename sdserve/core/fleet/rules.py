@@ -77,7 +77,7 @@ def _close(fleet: Fleet, generation: Generation, now: float) -> Change | None:
             deadline = fleet.stop_by or now + generation.options.drain_limit
             closing = replace(generation, zygote=ZygoteState.CLOSING, deadline=deadline)
             return fleet.with_generation(closing), (CloseGeneration(generation.number),)
-        case ZygoteState.PREPARING:
+        case ZygoteState.PREPARING | ZygoteState.REPLACING:
             return fleet.without_generation(generation.number), (DropGeneration(generation.number),)
         case ZygoteState.ABSENT if not queries.workers_of(fleet, generation.number):
             return fleet.without_generation(generation.number), (DropGeneration(generation.number),)

@@ -59,6 +59,8 @@ def _trial(fleet: Fleet) -> str:
     match fleet.generations[fleet.candidate].zygote:
         case ZygoteState.PREPARING:
             return "being prepared"
+        case ZygoteState.REPLACING:
+            return "sdserve itself is being replaced"
         case ZygoteState.OPEN:
             return "its first worker waits for a slot"
         case _:

@@ -35,8 +35,10 @@ from sdserve.core.fleet.events import (
     ForkFailed,
     GenerationPrepared,
     GenerationRefused,
+    ProgramNotReplaced,
     RecycleAsked,
     ReloadAsked,
+    Resumed,
     ScaleAsked,
     ScaleChanged,
     Started,
@@ -60,6 +62,7 @@ Row = Mapping[type[Event], Move]
 FLEET_MOVES: Mapping[Phase, Row] = {
     Phase.NEW: {
         Started: fleet.begin,
+        Resumed: contradict,
         ReloadAsked: request.refuse,
         ScaleAsked: request.refuse,
         ScaleChanged: ignore,
@@ -68,6 +71,7 @@ FLEET_MOVES: Mapping[Phase, Row] = {
     },
     Phase.BOOTING: {
         Started: contradict,
+        Resumed: fleet.resume,
         ReloadAsked: request.reload,
         ScaleAsked: request.scale,
         ScaleChanged: request.scale_by,
@@ -76,6 +80,7 @@ FLEET_MOVES: Mapping[Phase, Row] = {
     },
     Phase.SERVING: {
         Started: contradict,
+        Resumed: fleet.resume,
         ReloadAsked: request.reload,
         ScaleAsked: request.scale,
         ScaleChanged: request.scale_by,
@@ -84,6 +89,7 @@ FLEET_MOVES: Mapping[Phase, Row] = {
     },
     Phase.STOPPING: {
         Started: contradict,
+        Resumed: fleet.resume,
         ReloadAsked: request.refuse,
         ScaleAsked: request.refuse,
         ScaleChanged: ignore,
@@ -92,6 +98,7 @@ FLEET_MOVES: Mapping[Phase, Row] = {
     },
     Phase.ENDED: {
         Started: ignore,
+        Resumed: ignore,
         ReloadAsked: ignore,
         ScaleAsked: ignore,
         ScaleChanged: ignore,
@@ -104,6 +111,16 @@ ZYGOTE_MOVES: Mapping[ZygoteState, Row] = {
     ZygoteState.PREPARING: {
         GenerationPrepared: zygote.make_ready,
         GenerationRefused: zygote.refuse,
+        ProgramNotReplaced: contradict,
+        ZygoteReady: contradict,
+        ZygoteNotStarted: contradict,
+        ZygoteFailed: contradict,
+        ZygoteExited: contradict,
+    },
+    ZygoteState.REPLACING: {
+        GenerationPrepared: contradict,
+        GenerationRefused: contradict,
+        ProgramNotReplaced: zygote.refuse,
         ZygoteReady: contradict,
         ZygoteNotStarted: contradict,
         ZygoteFailed: contradict,
@@ -112,6 +129,7 @@ ZYGOTE_MOVES: Mapping[ZygoteState, Row] = {
     ZygoteState.ABSENT: {
         GenerationPrepared: contradict,
         GenerationRefused: contradict,
+        ProgramNotReplaced: contradict,
         ZygoteReady: contradict,
         ZygoteNotStarted: contradict,
         ZygoteFailed: contradict,
@@ -120,6 +138,7 @@ ZYGOTE_MOVES: Mapping[ZygoteState, Row] = {
     ZygoteState.OPENING: {
         GenerationPrepared: contradict,
         GenerationRefused: contradict,
+        ProgramNotReplaced: contradict,
         ZygoteReady: zygote.open_up,
         ZygoteNotStarted: zygote.do_without,
         ZygoteFailed: zygote.dismiss,
@@ -128,6 +147,7 @@ ZYGOTE_MOVES: Mapping[ZygoteState, Row] = {
     ZygoteState.OPEN: {
         GenerationPrepared: contradict,
         GenerationRefused: contradict,
+        ProgramNotReplaced: contradict,
         ZygoteReady: contradict,
         ZygoteNotStarted: contradict,
         ZygoteFailed: zygote.dismiss,
@@ -136,6 +156,7 @@ ZYGOTE_MOVES: Mapping[ZygoteState, Row] = {
     ZygoteState.FAILED: {
         GenerationPrepared: contradict,
         GenerationRefused: contradict,
+        ProgramNotReplaced: contradict,
         ZygoteReady: contradict,
         ZygoteNotStarted: contradict,
         ZygoteFailed: ignore,
@@ -144,6 +165,7 @@ ZYGOTE_MOVES: Mapping[ZygoteState, Row] = {
     ZygoteState.CLOSING: {
         GenerationPrepared: contradict,
         GenerationRefused: contradict,
+        ProgramNotReplaced: contradict,
         ZygoteReady: contradict,
         ZygoteNotStarted: contradict,
         ZygoteFailed: ignore,
@@ -152,6 +174,7 @@ ZYGOTE_MOVES: Mapping[ZygoteState, Row] = {
     ZygoteState.KILLED: {
         GenerationPrepared: contradict,
         GenerationRefused: contradict,
+        ProgramNotReplaced: contradict,
         ZygoteReady: ignore,
         ZygoteNotStarted: zygote.do_without,
         ZygoteFailed: ignore,
@@ -160,6 +183,7 @@ ZYGOTE_MOVES: Mapping[ZygoteState, Row] = {
     ZygoteState.GONE: {
         GenerationPrepared: zygote.drop_stray,  # given up while it was being prepared
         GenerationRefused: ignore,
+        ProgramNotReplaced: ignore,
         ZygoteReady: ignore,
         ZygoteNotStarted: ignore,
         ZygoteFailed: ignore,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sdserve.core.fleet import causes, leaving, queries
-from sdserve.core.fleet.effects import DropGeneration, KillZygote, Log
+from sdserve.core.fleet.effects import DropGeneration, KillZygote, Log, ReplaceProgram
 from sdserve.core.fleet.events import (
     GenerationPrepared,
     GenerationRefused,
+    ProgramNotReplaced,
     ZygoteExited,
     ZygoteFailed,
     ZygoteNotStarted,
@@ -18,18 +19,20 @@ from sdserve.core.fleet.model import Change, Fleet, ZygoteState
 
 
 def make_ready(fleet: Fleet, event: GenerationPrepared, _: float) -> Change:
-    """It is known what the zygote is to be, so there can be one."""
+    """It is known what the zygote is to be, so there can be one; perhaps not by this program, though."""
     prepared = replace(
         fleet.generations[event.generation],
         options=event.options,
         count=event.options.count,
         remark=event.remark,
-        zygote=ZygoteState.ABSENT,
+        zygote=ZygoteState.REPLACING if event.replace_program else ZygoteState.ABSENT,
+        deadline=None,
     )
-    return fleet.with_generation(prepared), ()
+    fleet = fleet.with_generation(prepared)
+    return fleet, (ReplaceProgram(event.generation),) if event.replace_program else ()
 
 
-def refuse(fleet: Fleet, event: GenerationRefused, _: float) -> Change:
+def refuse(fleet: Fleet, event: GenerationRefused | ProgramNotReplaced, _: float) -> Change:
     """There will be no such generation."""
     return leaving.blame(fleet, event.generation, event.reason), ()
 

@@ -62,6 +62,8 @@ class Kernel:
         self.prepared: set[int] = {1}
         """Generations that a zygote can be started for."""
         self.refused: set[int] = set()
+        self.replacing: set[int] = set()
+        """Generations before which another program is to take over."""
         self.waiting: set[int] = set()
         """Tokens of those who wait for a reply."""
         self.next_options = FleetOptions()
@@ -72,13 +74,13 @@ class Kernel:
     def perform(self, effect: effects.Effect) -> list[events.Event]:
         """Obey, and return what went wrong."""
         match effect:
-            case effects.PrepareGeneration():
-                assert effect.generation not in self.preparing | self.prepared, "a number is used twice"
-                self.preparing.add(effect.generation)
+            case effects.PrepareGeneration() | effects.ReplaceProgram():
+                self._begin(effect)
             case effects.DropGeneration():
                 self._drop(effect.generation)
             case effects.OpenGeneration():
                 assert effect.generation in self.prepared, "opened unprepared"
+                assert effect.generation not in self.replacing, "opened by the wrong program"
                 assert effect.generation not in self.zygotes, "two zygotes of one generation"
                 self.zygotes[effect.generation] = Zygote(effect.generation)
             case effects.CloseGeneration() if effect.generation not in self.untold:
@@ -107,6 +109,15 @@ class Kernel:
                 self.exit_code = effect.code
         return []
 
+    def _begin(self, effect: effects.PrepareGeneration | effects.ReplaceProgram) -> None:
+        number = effect.generation
+        if isinstance(effect, effects.ReplaceProgram):
+            assert number in self.prepared, "replaced unprepared"
+            self.replacing.add(number)
+        else:
+            assert number not in self.preparing | self.prepared, "a number is used twice"
+            self.preparing.add(number)
+
     def _drop(self, generation: int) -> None:
         assert generation not in self.zygotes, "dropped with its zygote"
         assert all(worker.generation != generation for worker in self.workers.values()), (
@@ -115,6 +126,7 @@ class Kernel:
         assert generation in self.prepared | self.preparing | self.refused, "dropped twice"
         self.prepared.discard(generation)
         self.refused.discard(generation)
+        self.replacing.discard(generation)
 
     def _order_fork(self, order: effects.Fork) -> list[events.Event]:
         assert order.serial not in self.serials, "a serial is used twice"
@@ -142,10 +154,20 @@ class Kernel:
     def born(self) -> list[Process]:
         return [worker for worker in self.workers.values() if worker.pid]
 
-    def generation_is_prepared(self, generation: int, options: FleetOptions) -> list[events.Event]:
+    def generation_is_prepared(
+        self, generation: int, options: FleetOptions, *, replace_program: bool = False
+    ) -> list[events.Event]:
         self.preparing.remove(generation)
         self.prepared.add(generation)
-        return [events.GenerationPrepared(generation, options, "and so on")]
+        return [events.GenerationPrepared(generation, options, "and so on", replace_program)]
+
+    def program_is_replaced(self) -> list[events.Event]:
+        self.replacing.clear()
+        return [events.Resumed()]
+
+    def program_is_not_replaced(self, generation: int) -> list[events.Event]:
+        self.replacing.discard(generation)
+        return [events.ProgramNotReplaced(generation, "no such\nprogram")]
 
     def generation_is_refused(self, generation: int) -> list[events.Event]:
         self.preparing.remove(generation)
@@ -218,6 +240,8 @@ class Kernel:
         """The next thing that happens if nobody fails, hangs or crashes; nothing if all wait."""
         for generation in self.preparing:
             return self.generation_is_prepared(generation, self.next_options)
+        if self.replacing:
+            return self.program_is_replaced()
         for zygote in self.zygotes.values():
             if zygote.killed or zygote.closed or zygote.failed:
                 return self.zygote_exits(zygote, 0)

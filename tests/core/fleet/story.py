@@ -124,13 +124,24 @@ class Story:
     def is_told_to_reload(self, token: int = 0) -> list[Effect]:
         return self.tell(events.ReloadAsked(token))
 
+    def is_told_to_upgrade(self, token: int = 0) -> list[Effect]:
+        return self.tell(events.ReloadAsked(token, upgrade=True))
+
+    def is_resumed(self) -> list[Effect]:
+        return self.tell(events.Resumed())
+
+    def program_is_not_replaced(self, generation: int, reason: str = "no such file") -> list[Effect]:
+        return self.tell(events.ProgramNotReplaced(generation, reason))
+
     def is_scaled_to(self, count: int, token: int = 0) -> list[Effect]:
         return self.tell(events.ScaleAsked(token, count))
 
-    def generation_is_prepared(self, generation: int, remark: str = "", **options: float) -> list[Effect]:
+    def generation_is_prepared(
+        self, generation: int, remark: str = "", *, replace_program: bool = False, **options: float
+    ) -> list[Effect]:
         """Its options are those of the current one but for `options`."""
         changed = replace(self.fleet.options, **options)
-        return self.tell(events.GenerationPrepared(generation, changed, remark))
+        return self.tell(events.GenerationPrepared(generation, changed, remark, replace_program))
 
     def generation_is_refused(
         self, generation: int, reason: str = "shop.ini:3: no such option"

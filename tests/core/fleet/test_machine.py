@@ -136,19 +136,31 @@ class Histories(RuleBasedStateMachine):
         self.world.tell(*told)
 
     @precondition(lambda self: self.world.fleet.phase is not Phase.NEW)
-    @rule(waits=st.booleans())
-    def reload_is_asked(self, waits: bool) -> None:
-        self.world.tell(events.ReloadAsked(self._new_token() if waits else 0))
+    @rule(waits=st.booleans(), upgrade=st.booleans())
+    def reload_is_asked(self, waits: bool, upgrade: bool) -> None:
+        self.world.tell(events.ReloadAsked(self._new_token() if waits else 0, upgrade))
 
     @precondition(lambda self: self.world.kernel.preparing)
-    @rule(data=st.data(), options=OPTIONS, well=st.sampled_from([True, True, True, False]))
-    def preparation_is_answered(self, data: st.DataObject, options: FleetOptions, well: bool) -> None:
+    @rule(
+        data=st.data(), options=OPTIONS, well=st.sampled_from([True, True, True, False]), same=st.booleans()
+    )
+    def preparation_is_answered(
+        self, data: st.DataObject, options: FleetOptions, well: bool, same: bool
+    ) -> None:
         kernel = self.world.kernel
         number = data.draw(st.sampled_from(sorted(kernel.preparing)))
-        told = (
-            kernel.generation_is_prepared(number, options) if well else kernel.generation_is_refused(number)
+        if well:
+            self.world.tell(*kernel.generation_is_prepared(number, options, replace_program=not same))
+        else:
+            self.world.tell(*kernel.generation_is_refused(number))
+
+    @precondition(lambda self: self.world.kernel.replacing)
+    @rule(well=st.booleans())
+    def program_is_replaced_or_not(self, well: bool) -> None:
+        kernel = self.world.kernel
+        self.world.tell(
+            *(kernel.program_is_replaced() if well else kernel.program_is_not_replaced(max(kernel.replacing)))
         )
-        self.world.tell(*told)
 
     @precondition(lambda self: self.world.fleet.phase is not Phase.NEW)
     @rule(count=st.integers(0, 5), waits=st.booleans())

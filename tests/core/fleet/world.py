@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable
 
-from sdserve.core.fleet import effects, events, queries
+from sdserve.core.fleet import effects, events, queries, snapshot
 from sdserve.core.fleet.machine import Fleet, settle, step
 from sdserve.core.fleet.model import Phase, WorkerState, ZygoteState
 from sdserve.core.fleet.options import FleetOptions
@@ -48,6 +49,10 @@ class World:
             event = pending.pop(0)
             before = self.fleet
             self.kernel.is_heard(event)
+            if isinstance(event, events.Resumed):
+                # Another program goes on: what it has is what this one wrote down.
+                before = snapshot.decode(json.loads(json.dumps(snapshot.encode(before))))
+                assert before == self.fleet, "something was lost on the way"
             if token := getattr(event, "token", 0):
                 self.kernel.waiting.add(token)
             self.fleet, orders = step(before, event, self.now)
@@ -90,7 +95,12 @@ class World:
                 self.status = text
             case effects.NotifyReady() | effects.NotifyReloading() | effects.NotifyStopping():
                 self._check_notice(before, order)
-            case effects.Fork() | effects.OpenGeneration() | effects.PrepareGeneration():
+            case (
+                effects.Fork()
+                | effects.OpenGeneration()
+                | effects.PrepareGeneration()
+                | effects.ReplaceProgram()
+            ):
                 assert self.fleet.phase in (Phase.BOOTING, Phase.SERVING), "stopping, yet something begins"
                 if isinstance(order, effects.Fork) and order.generation == self.fleet.candidate:
                     assert order.generation not in self.tried, "a generation is tried twice"
@@ -174,7 +184,11 @@ class World:
                 assert effects.Kill(worker.generation, worker.serial) in orders
                 assert self.fleet.workers[worker.serial].state is WorkerState.KILLED
         for generation in before.generations.values():
-            if generation.deadline is not None and generation.deadline <= self.now:
+            if generation.deadline is None or generation.deadline > self.now:
+                continue
+            if generation.zygote is ZygoteState.PREPARING:
+                assert effects.DropGeneration(generation.number) in orders
+            else:
                 assert effects.KillZygote(generation.number) in orders
                 assert self.fleet.generations[generation.number].zygote is ZygoteState.KILLED
 
@@ -206,7 +220,7 @@ class World:
         zygotes = {
             number
             for number, generation in self.fleet.generations.items()
-            if generation.zygote not in (ZygoteState.ABSENT, ZygoteState.PREPARING)
+            if generation.zygote not in (ZygoteState.ABSENT, ZygoteState.PREPARING, ZygoteState.REPLACING)
         }
         assert zygotes == set(self.kernel.zygotes)
 
@@ -258,7 +272,11 @@ class World:
 
     def _check_deadlines(self) -> None:
         for generation in self.fleet.generations.values():
-            limited = generation.zygote in (ZygoteState.OPENING, ZygoteState.CLOSING)
+            limited = generation.zygote in (
+                ZygoteState.PREPARING,
+                ZygoteState.OPENING,
+                ZygoteState.CLOSING,
+            )
             assert (generation.deadline is not None) == limited, "no end, or one that is not due"
         for worker in self.fleet.workers.values():
             limited = worker.state not in (WorkerState.READY, WorkerState.KILLED)
