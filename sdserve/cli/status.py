@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from sdserve.cli.instance import add_instance, ask
 from sdserve.cli.output import write
+from sdserve.errors import WireError
 
 NAME = "status"
 HELP = "tell how a running instance is: workers, generations, the last reload"
@@ -31,6 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Print the status."""
     state = ask(arguments, "Status")["status"]
+    with suppress(WireError):  # of a version that does not know it
+        state["hints"] += ask(arguments, "Check")["hints"]
     return write(json.dumps(state, indent=2) if arguments.json else "\n".join(report(state)))
 
 

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import logging
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 
+from sdserve import __version__
 from sdserve.config.model import DEFAULT_LISTENER, Configuration
+from sdserve.core import wire
+from sdserve.core.fleet import events
 from sdserve.core.fleet.machine import Fleet
-from sdserve.errors import ActivationError, BindError
-from sdserve.host import activation, addresses, binding, control_socket, process
+from sdserve.errors import ActivationError, BindError, WireError
+from sdserve.host import activation, addresses, binding, control_socket, logs, memfd, process, program
 from sdserve.host.channel import MAX_DESCRIPTORS
 from sdserve.host.control_socket import ControlSocket
+from sdserve.host.fds import Fd
 from sdserve.host.listeners import ListenSocket
 from sdserve.host.scoreboard import Scoreboard
 from sdserve.host.signals import Signals
-from sdserve.supervisor import banner, loop, observe, status
+from sdserve.supervisor import banner, loop, observe, preparing, state, status
 from sdserve.supervisor.control import Control
-from sdserve.supervisor.house import ROWS, House, Prepared
+from sdserve.supervisor.house import ROWS, House, Prepared, Program
+from sdserve.supervisor.reexec import handed_over
+from sdserve.supervisor.state import Saved
+
+__all__ = ["handed_over", "resume", "supervise"]
 
 _log = logging.getLogger("sdserve")
 
@@ -27,13 +36,14 @@ MOST_LISTENERS = MAX_DESCRIPTORS - 2
 """They travel to the zygote in one packet, beside the scoreboard and a mailbox."""
 
 
-def supervise(configuration: Configuration, read_again: Callable[[], Configuration]) -> int:
+def supervise(configuration: Configuration, arguments: Sequence[str]) -> int:
     """Serve until a signal or a failure ends it; the exit code. Logging is configured already.
 
-    `read_again` gives the configuration as it is then, for a reload; ConfigurationError if it is wrong.
-    ReleaseError, ActivationError or BindError if it cannot even begin. Main thread only; this
+    `arguments` are those of the command line, with which sdserve is started again, to read the configuration
+    as it is then. ReleaseError, ActivationError or BindError if it cannot even begin. Main thread only; this
     process reaps all of its children from now on.
     """
+    running = running_program(arguments)
     first = Prepared.of(configuration)  # now, for its own exit code
     listeners = open_listeners(configuration)
     for listener in listeners:
@@ -41,7 +51,8 @@ def supervise(configuration: Configuration, read_again: Callable[[], Configurati
     process.become_subreaper()
     house = House(
         configuration=configuration,
-        read_configuration=read_again,
+        program=running,
+        fleet=Fleet(options=configuration.fleet),
         prepared={1: first},
         listeners=listeners,
         scoreboard=Scoreboard.create(ROWS),
@@ -50,12 +61,75 @@ def supervise(configuration: Configuration, read_again: Callable[[], Configurati
     )
     try:
         if control := open_control(configuration.name):
-            house.control = Control(control, house.poller, lambda: status.describe(house))
-        return loop.run(house, Fleet(options=configuration.fleet))
+            house.control = _control(house, control)
+        return loop.run(house, events.Started())
     finally:
-        # Given back they would end us: one that comes now must not change the exit code.
-        signal.pthread_sigmask(signal.SIG_BLOCK, observe.SIGNALS)
-        house.close()
+        _leave(house)
+
+
+def resume(document: Fd, arguments: Sequence[str]) -> int:
+    """Go on with what the program before this one has handed over; the exit code. All signals are blocked.
+
+    WireError if that cannot be understood; everything is as when a supervisor dies, then.
+    """
+    with document:
+        saved = state.read(memfd.read(document.fileno()))
+    logs.configure(_level(saved), waits=False)
+    try:
+        house = state.rebuild(
+            saved,
+            program=running_program(arguments),
+            signals=Signals(observe.SIGNALS, keep_ignored=observe.KEPT_IGNORED),
+            zygote_command=ZYGOTE,
+        )
+        if said := saved.said["control"]:
+            control = ControlSocket.resumed(
+                Path(said["path"]), Fd(said["descriptor"]), Fd(said["lock"]), map(Path, said["made"])
+            )
+            house.control = _control(house, control)
+            house.control.resume(said["clients"], __version__)
+    except (KeyError, OSError, TypeError, ValueError) as error:
+        raise WireError(f"the state of the supervisor cannot be taken over: {error!r}") from None
+    if saved.protocol != wire.PROTOCOL:
+        for zygote in house.zygotes.values():  # their successors speak our language
+            house.hang_up(zygote.channel)
+    _log.info("%s goes on in place of sdserve %s", house.program.description, saved.version)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    signal.raise_signal(signal.SIGCHLD)  # whoever died in between may have died unheard
+    try:
+        return loop.run(house, events.Resumed())
+    finally:
+        _leave(house)
+
+
+def running_program(arguments: Sequence[str]) -> Program:
+    """This program, started with `arguments`."""
+    return Program(
+        command=program.command(),
+        arguments=tuple(arguments),
+        identity=program.identity(),
+        description=program.description(),
+    )
+
+
+def _level(saved: Saved) -> str:
+    current = saved.prepared.get(saved.fleet.current)
+    return (current.configuration if current else saved.configuration).log.level
+
+
+def _control(house: House, listener: ControlSocket) -> Control:
+    return Control(
+        listener,
+        house.poller,
+        status=lambda: status.describe(house),
+        check=lambda token: preparing.check(house, token),
+    )
+
+
+def _leave(house: House) -> None:
+    # Given back they would end us: one that comes now must not change the exit code.
+    signal.pthread_sigmask(signal.SIG_BLOCK, observe.SIGNALS)
+    house.close()
 
 
 def open_listeners(configuration: Configuration) -> list[ListenSocket]:

@@ -6,9 +6,8 @@ import errno
 import os
 import select
 import signal
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from math import inf
@@ -18,6 +17,7 @@ from sdserve.core.fleet.model import Fleet
 from sdserve.core.fleet.options import MOST_WORKERS, FleetOptions
 from sdserve.host import process, release
 from sdserve.host.channel import Channel
+from sdserve.host.fds import Fd
 from sdserve.host.listeners import ListenSocket
 from sdserve.host.mailbox import Mailbox
 from sdserve.host.notify import ServiceManager
@@ -55,20 +55,49 @@ class Prepared:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """What runs, and what to execute for what is installed by then."""
+
+    command: tuple[str, ...]
+    """Its beginning, see `sdserve.host.program`."""
+    arguments: tuple[str, ...]
+    """The rest: `run TARGET ...`."""
+    identity: str
+    description: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Preparation:
+    """The child that prepares a generation, as the supervisor sees it."""
+
+    generation: int
+    """0 for one that only tells what a reload would change."""
+    pid: int
+    channel: Channel
+    errors: Fd
+    """A memfd, its standard error."""
+    upgrade: bool = False
+    tokens: list[int] = field(default_factory=list)
+    """Who waits to be told what a reload would change."""
+    since: float = field(default_factory=time.monotonic)
+    since_ns: int = field(default_factory=time.time_ns)
+    is_dropped: bool = False
+    """Nobody wants to know any more."""
+    is_answered: bool = False
+
+    def __str__(self) -> str:
+        return f"the preparation of generation {self.generation} (pid {self.pid})"
+
+
 @dataclass(slots=True, kw_only=True)
 class Zygote:
     """The zygote of a generation, as the supervisor sees it."""
 
     generation: int
     release: Release
-    process: subprocess.Popen[bytes]
-    """Only its pid is used: it is `observe` that waits for children, all of them."""
+    pid: int
     channel: Channel
-
-    @property
-    def pid(self) -> int:
-        """Its process."""
-        return self.process.pid
 
     def __str__(self) -> str:
         return f"the zygote of generation {self.generation} (pid {self.pid})"
@@ -87,6 +116,8 @@ class Worker:
     """When it was ordered: seconds, CLOCK_MONOTONIC."""
     pid: int | None = None
     """None until its zygote has said it."""
+    started: int = 0
+    """When that process started, as proc_pid_stat(5) has it: who has the number later has another."""
     heir: int | None = None
     """The generation that it was told to hand its connections over to; 0: none; None: it does not drain."""
     changed: tuple[str, ...] = ()
@@ -102,8 +133,7 @@ class House:
 
     configuration: Configuration
     """Of the first generation: the listeners were opened as it says, and stay so."""
-    read_configuration: Callable[[], Configuration]
-    """Reads it again from where it came from. ConfigurationError with everything that is wrong."""
+    program: Program
     listeners: list[ListenSocket]
     """Kept open for ever: a connection that waits in a backlog survives every worker."""
     scoreboard: Scoreboard
@@ -120,6 +150,10 @@ class House:
     """By generation, so that a zygote started once more runs what the first one ran."""
     mailboxes: dict[int, Mailbox] = field(default_factory=dict)
     """By generation, from its first zygote on until it is dropped: connections may wait in them."""
+    preparations: dict[int, Preparation] = field(default_factory=dict)
+    """By generation, until the child is gone."""
+    replacement: int = 0
+    """The generation before which another program is to go on in place of this one; 0: none."""
     zygotes: dict[int, Zygote] = field(default_factory=dict)
     workers: dict[int, Worker] = field(default_factory=dict)
     """By serial."""
@@ -173,6 +207,11 @@ class House:
             raise OSError(errno.ENOSPC, "the scoreboard is full")
         return self.free_rows[-1]
 
+    def admit_preparation(self, preparation: Preparation) -> None:
+        """Take in a child that prepares a generation and listen to it."""
+        self.poller.register(preparation.channel, select.EPOLLIN)
+        self.preparations[preparation.generation] = preparation
+
     def admit_zygote(self, zygote: Zygote) -> None:
         """Take in a new zygote and listen to it."""
         self.poller.register(zygote.channel, select.EPOLLIN)
@@ -189,6 +228,12 @@ class House:
         if channel.fileno() >= 0:
             self.poller.unregister(channel)
             channel.close()
+
+    def forget_preparation(self, preparation: Preparation) -> None:
+        """Such a child is gone."""
+        self.hang_up(preparation.channel)
+        preparation.errors.close()
+        del self.preparations[preparation.generation]
 
     def forget_zygote(self, zygote: Zygote) -> None:
         """A zygote is gone."""
@@ -243,10 +288,11 @@ class House:
         for pid in pids:
             os.waitpid(pid, 0)
         for zygote in list(self.zygotes.values()):
-            zygote.process.returncode = -signal.SIGKILL
             self.forget_zygote(zygote)
         for worker in list(self.workers.values()):
             self.forget_worker(worker)
+        for preparation in list(self.preparations.values()):
+            self.forget_preparation(preparation)
         for listener in self.listeners:
             listener.close()
         for mailbox in self.mailboxes.values():
@@ -258,5 +304,6 @@ class House:
         self.poller.close()
 
     def _pids(self) -> Iterator[int]:
+        yield from (preparation.pid for preparation in self.preparations.values())
         yield from (zygote.pid for zygote in self.zygotes.values())
         yield from (worker.pid for worker in self.workers.values() if worker.pid is not None)

@@ -13,14 +13,13 @@ from collections.abc import Callable
 from time import monotonic_ns
 from typing import Any
 
-from sdserve.config.changes import needing_restart
 from sdserve.core import wire
 from sdserve.core.fleet import effects, events
 from sdserve.core.fleet.model import Phase
 from sdserve.errors import SdserveError
 from sdserve.host import channel, limits, notify, stacks
-from sdserve.supervisor import banner, spawn
-from sdserve.supervisor.house import House, Prepared, Worker, Zygote
+from sdserve.supervisor import banner, preparing, spawn
+from sdserve.supervisor.house import House, Worker, Zygote
 
 _log = logging.getLogger("sdserve")
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
@@ -32,20 +31,18 @@ def perform(house: House, effect: effects.Effect) -> list[events.Event]:
 
 
 def _prepare_generation(house: House, effect: effects.PrepareGeneration) -> list[events.Event]:
-    number = effect.generation
-    try:
-        configuration = house.read_configuration()
-        house.prepared[number] = Prepared.of(configuration)
-    except (SdserveError, OSError) as error:
-        return [events.GenerationRefused(number, reason=str(error))]
-    remark = ""
-    if options := needing_restart(house.configuration, configuration):
-        remark = f"a restart is needed for what has changed of {', '.join(options)}"
-        _log.warning("generation %d: %s", number, remark)
-    return [events.GenerationPrepared(number, options=configuration.fleet, remark=remark)]
+    return preparing.prepare(house, effect.generation, upgrade=effect.upgrade)
+
+
+def _replace_program(house: House, effect: effects.ReplaceProgram) -> list[events.Event]:
+    house.replacement = effect.generation  # by the loop, when everything else is done
+    return []
 
 
 def _drop_generation(house: House, effect: effects.DropGeneration) -> list[events.Event]:
+    preparing.drop(house, effect.generation)
+    if house.replacement == effect.generation:
+        house.replacement = 0
     house.prepared.pop(effect.generation, None)
     heir = 0 if house.fleet.phase is Phase.STOPPING else house.fleet.current
     for worker in house.workers.values():
@@ -59,8 +56,6 @@ def _drop_generation(house: House, effect: effects.DropGeneration) -> list[event
 def _open_generation(house: House, effect: effects.OpenGeneration) -> list[events.Event]:
     number = effect.generation
     try:
-        if number not in house.prepared:  # the first, whose configuration we began with
-            house.prepared[number] = Prepared.of(house.configuration)
         house.admit_zygote(spawn.start_zygote(house, number, house.prepared[number]))
     except SdserveError as error:
         return [events.ZygoteNotStarted(number, reason=str(error))]
@@ -220,6 +215,7 @@ def _exit(house: House, effect: effects.Exit) -> list[events.Event]:
 
 _PERFORMERS: dict[type[effects.Effect], Callable[[House, Any], list[events.Event]]] = {
     effects.PrepareGeneration: _prepare_generation,
+    effects.ReplaceProgram: _replace_program,
     effects.OpenGeneration: _open_generation,
     effects.CloseGeneration: _close_generation,
     effects.DropGeneration: _drop_generation,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sys
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
@@ -13,6 +14,7 @@ import pytest
 
 from sdserve.config.model import Configuration, Listener, LogOptions
 from sdserve.core.fleet import effects
+from sdserve.core.fleet.model import Fleet
 from sdserve.core.fleet.options import FleetOptions
 from sdserve.core.gateway.options import AppOptions, WorkerOptions
 from sdserve.core.http.options import HttpOptions
@@ -21,10 +23,14 @@ from sdserve.host.addresses import parse
 from sdserve.host.scoreboard import Scoreboard
 from sdserve.host.signals import Signals
 from sdserve.supervisor import observe
-from sdserve.supervisor.house import ROWS, House
+from sdserve.supervisor.house import ROWS, House, Prepared, Program
 from sdserve.supervisor.perform import perform
 
 STAND_IN = Path(__file__).parents[1] / "zygote" / "stand_in.py"
+PREPARER = Path(__file__).with_name("preparer.py")
+PROGRAM = Program(
+    command=(sys.executable, "-P", str(PREPARER)), arguments=("good",), identity="this", description="sdserve 1"
+)
 TIMEOUT = 20.0  # seconds until a test that hangs fails
 
 
@@ -97,7 +103,9 @@ def start(tmp_path):
         houses.append(
             House(
                 configuration=configuration,
-                read_configuration=lambda: configuration,
+                program=PROGRAM,
+                fleet=Fleet(options=configuration.fleet),
+                prepared={1: Prepared.of(configuration)},
                 listeners=[binding.bind("web", parse("127.0.0.1:0"), backlog=10, mode=0)],
                 scoreboard=Scoreboard.create(ROWS),
                 signals=Signals(observe.SIGNALS),

@@ -4,6 +4,8 @@
     zygote -> supervisor    Opened or OpenFailed, Forked or ForkRefused
     worker -> supervisor    Ready or BootFailed, RecycleAsked
     supervisor -> worker    Drain
+    supervisor -> preparer  Prepare
+    preparer -> supervisor  Prepared or PrepareRefused
 
 Laws:
 
@@ -136,6 +138,41 @@ class Drain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Prepare:
+    """Read the configuration, find what it names, and see whether the fleet could be taken over.
+
+    Descriptor: what the supervisor would hand over, see `sdserve.supervisor.state`. It and the answers are
+    spoken between any two versions: their fields stay what they are.
+    """
+
+    generation: int = 0
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """It can all be used."""
+
+    generation: int = 0
+    identity: str = ""
+    """Of the program that says this; another one if it has been replaced since the supervisor started."""
+    description: str = ""
+    """Its version, for people to read."""
+    configuration: Mapping[str, Any] = field(default_factory=dict)
+    """As `sdserve.config.codec` writes it."""
+    release: Mapping[str, Any] = field(default_factory=dict)
+    """The fields of `sdserve.host.release.Release`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrepareRefused:
+    """Something cannot be used."""
+
+    generation: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecycleAsked:
     """The worker wants to be replaced, and serves until it is told to drain."""
 
@@ -145,5 +182,17 @@ class RecycleAsked:
 
 
 Message = (
-    Open | Opened | OpenFailed | ForkWorker | Forked | ForkRefused | Ready | BootFailed | RecycleAsked | Drain
+    Open
+    | Opened
+    | OpenFailed
+    | ForkWorker
+    | Forked
+    | ForkRefused
+    | Ready
+    | BootFailed
+    | RecycleAsked
+    | Drain
+    | Prepare
+    | Prepared
+    | PrepareRefused
 )
