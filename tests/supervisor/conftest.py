@@ -29,7 +29,10 @@ from sdserve.supervisor.perform import perform
 STAND_IN = Path(__file__).parents[1] / "zygote" / "stand_in.py"
 PREPARER = Path(__file__).with_name("preparer.py")
 PROGRAM = Program(
-    command=(sys.executable, "-P", str(PREPARER)), arguments=("good",), identity="this", description="sdserve 1"
+    command=(sys.executable, "-P", str(PREPARER)),
+    arguments=("good",),
+    identity="this",
+    description="sdserve 1",
 )
 TIMEOUT = 20.0  # seconds until a test that hangs fails
 
