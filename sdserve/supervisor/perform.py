@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic_ns
 from typing import Any
 
@@ -123,6 +123,12 @@ def _ask_for_worker(house: House, zygote: Zygote, effect: effects.Fork) -> None:
         theirs.close()
 
 
+def _serve(house: House, effect: effects.Serve) -> list[events.Event]:
+    if worker := house.workers.get(effect.serial):
+        _tell(house, worker, wire.Serve(generation=worker.generation, serial=worker.serial))
+    return []
+
+
 def _drain(house: House, effect: effects.Drain) -> list[events.Event]:
     worker = house.workers.get(effect.serial)
     if worker is None:
@@ -138,11 +144,15 @@ def _drain(house: House, effect: effects.Drain) -> list[events.Event]:
 def _tell_to_drain(house: House, worker: Worker, heir: int) -> None:
     worker.heir = heir
     order = wire.Drain(generation=worker.generation, serial=worker.serial, heir=heir)
+    _tell(house, worker, order, [house.mailbox_of(heir).inlet.fileno()] if heir else [])
+
+
+def _tell(house: House, worker: Worker, order: wire.Message, borrowed: Sequence[int] = ()) -> None:
     try:
-        worker.channel.send(order, [house.mailbox_of(heir).inlet.fileno()] if heir else [])
+        worker.channel.send(order, borrowed)
     except OSError as error:
-        # It does not read, or has closed its end. To hang up means the same to it.
-        _log.debug("%s cannot be told to drain (%s), hanging up", worker, error.strerror)
+        # It does not read, or has closed its end. To hang up means to drain.
+        _log.debug("%s cannot be told %s (%s), hanging up", worker, order, error.strerror)
         house.hang_up(worker.channel)
 
 
@@ -225,6 +235,7 @@ _PERFORMERS: dict[type[effects.Effect], Callable[[House, Any], list[events.Event
     effects.DropGeneration: _drop_generation,
     effects.KillZygote: _kill_zygote,
     effects.Fork: _fork,
+    effects.Serve: _serve,
     effects.Drain: _drain,
     effects.Dump: _dump,
     effects.Kill: _kill,

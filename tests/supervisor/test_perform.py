@@ -90,6 +90,12 @@ def pending_signals(pid):
     return [signum for signum in signal.valid_signals() if bits & 1 << signum - 1]
 
 
+def test_a_worker_is_told_to_serve(opened):
+    with observed(opened, 1) as first:
+        assert opened.order(effects.Serve(1, 1)) == []
+        assert first.receive() == Received(wire.Serve(generation=1, serial=1))
+
+
 def test_a_worker_that_drains_is_told_where_its_connections_go(opened):
     with observed(opened, 1) as first, observed(opened, 2) as second:
         assert opened.order(effects.Drain(1, 1, heir=4)) == []
@@ -165,6 +171,7 @@ def test_killed_workers_say_so(start):
 
 def test_orders_about_the_departed_do_nothing(opened):
     for effect in (
+        effects.Serve(1, 9),
         effects.Drain(1, 9),
         effects.Dump(1, 9),
         effects.DropGeneration(9),

@@ -144,7 +144,7 @@ def test_who_stops_serves_what_comes_by_mail_at_the_last_moment(make_box, serve,
     new = serve(**make(b"new"))
 
     def stop():
-        new.server.start([], box.outlet)
+        new.server.serve([], box.outlet)
         new.server.drain()
 
     new.call(stop)
@@ -315,7 +315,7 @@ def test_a_reader_that_is_killed_takes_nothing_with_it_that_waits(fork, make_box
     old.tell(Drain(generation=3, serial=14, heir=4), box.inlet)
     assert old.end() == (EXIT_OK, "")
     first.process.kill()
-    fork("wsgi", loop=loop, mailbox=box.outlet)
+    fork("wsgi", loop=loop, mailbox=box.outlet).told()
     assert {client.request().status for client in clients} == {200}
 
 

@@ -74,6 +74,14 @@ class Fork:
 
 
 @dataclass(frozen=True, slots=True)
+class Serve:
+    """Have a worker that is ready begin to take connections: until it is ordered it takes none."""
+
+    generation: int
+    serial: int
+
+
+@dataclass(frozen=True, slots=True)
 class Drain:
     """Ask the worker to finish what it has and exit."""
 
@@ -170,6 +178,7 @@ Effect = (
     | CloseGeneration
     | DropGeneration
     | Fork
+    | Serve
     | Drain
     | Dump
     | Kill

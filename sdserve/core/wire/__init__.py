@@ -15,6 +15,7 @@ from sdserve.core.wire.messages import (
     OpenFailed,
     Ready,
     RecycleAsked,
+    Serve,
 )
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Opened",
     "Ready",
     "RecycleAsked",
+    "Serve",
     "decode",
     "encode",
 ]

@@ -34,6 +34,8 @@ class Process:
     pid: int = 0
     """0 while its zygote has not announced it."""
     ready: bool = False
+    serves: bool = False
+    """It takes connections, by the fleet's order."""
     failed: bool = False
     drained: bool = False
     """By the fleet's order."""
@@ -90,9 +92,16 @@ class Kernel:
                 self.zygotes[effect.generation].killed = True
             case effects.Fork():
                 return self._order_fork(effect)
+            case effects.Serve():
+                worker = self.workers[effect.serial]
+                assert worker.generation == effect.generation
+                assert worker.ready, "told to serve before it can"
+                assert not worker.serves, "told to serve twice"
+                worker.serves = True
             case effects.Drain():
                 worker = self.workers[effect.serial]
                 assert worker.generation == effect.generation
+                assert worker.serves, "told to drain before it was told to serve"
                 assert not worker.drained, "told to drain twice"
                 worker.drained = True
             case effects.Kill():

@@ -19,6 +19,7 @@ OF_THOSE_IN_THEIR_SLOTS = (
     WorkerState.STALLED,
     WorkerState.FAILED,
 )
+THAT_TAKE_CONNECTIONS = (WorkerState.READY, WorkerState.STALLED)
 MANY = 3000
 """Steps after which something that is to come about in the end has not."""
 
@@ -223,6 +224,11 @@ class World:
             if generation.zygote not in (ZygoteState.ABSENT, ZygoteState.PREPARING, ZygoteState.REPLACING)
         }
         assert zygotes == set(self.kernel.zygotes)
+
+        for worker in queries.workers_in(self.fleet, *THAT_TAKE_CONNECTIONS):
+            assert self.kernel.workers[worker.serial].serves, "ready, yet it takes no connection"
+        for worker in queries.workers_in(self.fleet, WorkerState.FORKING, WorkerState.BOOTING):
+            assert not self.kernel.workers[worker.serial].serves, "it may be killed, and takes connections"
 
     def _check_slots(self) -> None:
         fleet = self.fleet
