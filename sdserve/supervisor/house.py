@@ -87,8 +87,6 @@ class Worker:
     """When it was ordered: seconds, CLOCK_MONOTONIC."""
     pid: int | None = None
     """None until its zygote has said it."""
-    heir: int | None = None
-    """The generation that it was told to hand its connections over to; 0: none; None: it does not drain."""
     changed: tuple[str, ...] = ()
     """Files of modules that it runs and that are newer than its generation."""
 

@@ -16,7 +16,6 @@ from typing import Any
 from sdserve.config.changes import needing_restart
 from sdserve.core import wire
 from sdserve.core.fleet import effects, events
-from sdserve.core.fleet.model import Phase
 from sdserve.errors import SdserveError
 from sdserve.host import channel, limits, notify, stacks
 from sdserve.supervisor import banner, spawn
@@ -47,11 +46,7 @@ def _prepare_generation(house: House, effect: effects.PrepareGeneration) -> list
 
 def _drop_generation(house: House, effect: effects.DropGeneration) -> list[events.Event]:
     house.prepared.pop(effect.generation, None)
-    heir = 0 if house.fleet.phase is Phase.STOPPING else house.fleet.current
-    for worker in house.workers.values():
-        if worker.heir == effect.generation:  # after a rollback
-            _tell_to_drain(house, worker, heir)
-    if count := house.drop_mailbox(effect.generation, house.fleet.current):
+    if count := house.drop_mailbox(effect.generation, effect.heir):
         _log.info("%d connections for generation %d were passed on", count, effect.generation)
     return []
 
@@ -130,21 +125,10 @@ def _serve(house: House, effect: effects.Serve) -> list[events.Event]:
 
 
 def _drain(house: House, effect: effects.Drain) -> list[events.Event]:
-    worker = house.workers.get(effect.serial)
-    if worker is None:
-        return []
-    _tell_to_drain(house, worker, effect.heir)
-    for other in house.workers.values():
-        # Those who drain already may have been told of an heir that is to go itself.
-        if other.heir is not None and other.heir != effect.heir:
-            _tell_to_drain(house, other, effect.heir)
+    if worker := house.workers.get(effect.serial):
+        order = wire.Drain(generation=worker.generation, serial=worker.serial, heir=effect.heir)
+        _tell(house, worker, order, [house.mailbox_of(effect.heir).inlet.fileno()] if effect.heir else [])
     return []
-
-
-def _tell_to_drain(house: House, worker: Worker, heir: int) -> None:
-    worker.heir = heir
-    order = wire.Drain(generation=worker.generation, serial=worker.serial, heir=heir)
-    _tell(house, worker, order, [house.mailbox_of(heir).inlet.fileno()] if heir else [])
 
 
 def _tell(house: House, worker: Worker, order: wire.Message, borrowed: Sequence[int] = ()) -> None:

@@ -61,6 +61,8 @@ class DropGeneration:
     """
 
     generation: int
+    heir: int = 0
+    """The generation that gets the connections which wait for this one; 0: there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +85,7 @@ class Serve:
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """Ask the worker to finish what it has and exit."""
+    """Ask the worker to finish what it has and exit. Given again when the heir is another one."""
 
     generation: int
     serial: int

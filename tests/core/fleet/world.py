@@ -131,8 +131,11 @@ class World:
     def _check_drain(self, before: Fleet, order: effects.Drain) -> None:
         """Ready before retire, and who goes hands over to the generation that stays."""
         assert order.heir == (0 if self.fleet.phase is Phase.STOPPING else self.fleet.current)
-        slot = self.fleet.slots.get(before.workers[order.serial].slot)
-        if self.fleet.phase is not Phase.STOPPING and slot is not None:
+        worker = before.workers[order.serial]
+        slot = self.fleet.slots.get(worker.slot)
+        if worker.state is WorkerState.DRAINING:
+            assert worker.heir != order.heir, "it knows"
+        elif self.fleet.phase is not Phase.STOPPING and slot is not None:
             heir = self.fleet.workers[slot.occupant or 0]
             assert heir.state is WorkerState.READY
             assert heir.generation == self.fleet.current
@@ -197,6 +200,7 @@ class World:
         """What holds between steps."""
         self._check_against_the_kernel()
         self._check_deadlines()
+        self._check_heirs()
         fleet = self.fleet
         assert fleet.status == self.status
         assert self.said[effects.NotifyStopping] <= 1
@@ -229,6 +233,12 @@ class World:
             assert self.kernel.workers[worker.serial].serves, "ready, yet it takes no connection"
         for worker in queries.workers_in(self.fleet, WorkerState.FORKING, WorkerState.BOOTING):
             assert not self.kernel.workers[worker.serial].serves, "it may be killed, and takes connections"
+
+    def _check_heirs(self) -> None:
+        heir = self.fleet.current if queries.is_running(self.fleet) else 0
+        for worker in queries.workers_in(self.fleet, WorkerState.DRAINING):
+            if self.kernel.workers[worker.serial].drained:
+                assert self.kernel.workers[worker.serial].heir == heir, "it hands over to who is to go"
 
     def _check_slots(self) -> None:
         fleet = self.fleet
