@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from math import inf
 
 from sdserve.config.model import Configuration
+from sdserve.core import wire
+from sdserve.core.fleet import effects
 from sdserve.core.fleet.model import Fleet
 from sdserve.core.fleet.options import MOST_WORKERS, FleetOptions
 from sdserve.host import process, release
@@ -64,6 +66,10 @@ class Zygote:
     process: subprocess.Popen[bytes]
     """Only its pid is used: it is `observe` that waits for children, all of them."""
     channel: Channel
+    unsaid: list[effects.Fork] = field(default_factory=list)
+    """Orders that it had no room for, see `orders`."""
+    unsaid_since: float = 0.0
+    """The first of them: seconds, CLOCK_MONOTONIC."""
 
     @property
     def pid(self) -> int:
@@ -87,6 +93,10 @@ class Worker:
     """When it was ordered: seconds, CLOCK_MONOTONIC."""
     pid: int | None = None
     """None until its zygote has said it."""
+    unsaid: list[wire.Serve | wire.Drain] = field(default_factory=list)
+    """Orders that it had no room for, see `orders`."""
+    unsaid_since: float = 0.0
+    """The first of them: seconds, CLOCK_MONOTONIC."""
     changed: tuple[str, ...] = ()
     """Files of modules that it runs and that are newer than its generation."""
 
@@ -132,6 +142,8 @@ class House:
     """Whether the banner has been shown."""
     interface: str = ""
     """Of the application, as a worker found it."""
+    retry_at: float | None = None
+    """When what had no room is to be tried again: seconds, CLOCK_MONOTONIC."""
     stop_asked: float = -inf
     """When a signal last asked to stop: seconds, CLOCK_MONOTONIC."""
     exit_code: int | None = None

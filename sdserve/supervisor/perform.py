@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from time import monotonic_ns
 from typing import Any
 
@@ -17,9 +17,9 @@ from sdserve.config.changes import needing_restart
 from sdserve.core import wire
 from sdserve.core.fleet import effects, events
 from sdserve.errors import SdserveError
-from sdserve.host import channel, limits, notify, stacks
-from sdserve.supervisor import banner, spawn
-from sdserve.supervisor.house import House, Prepared, Worker, Zygote
+from sdserve.host import limits, notify, stacks
+from sdserve.supervisor import banner, orders, spawn
+from sdserve.supervisor.house import House, Prepared, Worker
 
 _log = logging.getLogger("sdserve")
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
@@ -68,7 +68,7 @@ def _open_generation(house: House, effect: effects.OpenGeneration) -> list[event
 
 def _close_generation(house: House, effect: effects.CloseGeneration) -> list[events.Event]:
     if zygote := house.zygotes.get(effect.generation):
-        if _is_deaf(zygote):
+        if orders.is_deaf(zygote):
             os.kill(zygote.pid, signal.SIGKILL)
         house.hang_up(zygote.channel)  # which tells it to exit
     return []
@@ -84,60 +84,20 @@ def _fork(house: House, effect: effects.Fork) -> list[events.Event]:
     zygote = house.zygotes.get(effect.generation)
     if zygote is None:
         return []  # its exit is on its way to the fleet, and answers this as well
-    try:
-        if _is_deaf(zygote):
-            raise ConnectionResetError
-        _ask_for_worker(house, zygote, effect)
-    except ConnectionError:
-        os.kill(zygote.pid, signal.SIGKILL)  # it is dead already, or better so; again its exit is the answer
-    except OSError as error:
-        reason = limits.reason(error)
-        return [events.ForkFailed(generation=effect.generation, serial=effect.serial, reason=reason)]
-    return []
-
-
-def _is_deaf(zygote: Zygote) -> bool:
-    """Whether it has closed its end: it is about to exit, or will never hear anything again."""
-    return zygote.channel.fileno() < 0
-
-
-def _ask_for_worker(house: House, zygote: Zygote, effect: effects.Fork) -> None:
-    row = house.take_row()
-    ours, theirs = channel.pair()
-    worker = Worker(
-        generation=effect.generation, serial=effect.serial, slot=effect.slot, row=row, channel=ours
-    )
-    order = wire.ForkWorker(generation=effect.generation, serial=effect.serial, slot=effect.slot, row=row)
-    house.admit_worker(worker)
-    try:
-        zygote.channel.send(order, [theirs.fileno()])
-    except OSError:
-        house.forget_worker(worker)
-        raise
-    finally:
-        theirs.close()
+    return orders.fork(house, zygote, effect)
 
 
 def _serve(house: House, effect: effects.Serve) -> list[events.Event]:
     if worker := house.workers.get(effect.serial):
-        _tell(house, worker, wire.Serve(generation=worker.generation, serial=worker.serial))
+        orders.tell(house, worker, wire.Serve(generation=worker.generation, serial=worker.serial))
     return []
 
 
 def _drain(house: House, effect: effects.Drain) -> list[events.Event]:
     if worker := house.workers.get(effect.serial):
         order = wire.Drain(generation=worker.generation, serial=worker.serial, heir=effect.heir)
-        _tell(house, worker, order, [house.mailbox_of(effect.heir).inlet.fileno()] if effect.heir else [])
+        orders.tell(house, worker, order)
     return []
-
-
-def _tell(house: House, worker: Worker, order: wire.Message, borrowed: Sequence[int] = ()) -> None:
-    try:
-        worker.channel.send(order, borrowed)
-    except OSError as error:
-        # It does not read, or has closed its end. To hang up means to drain.
-        _log.debug("%s cannot be told %s (%s), hanging up", worker, order, error.strerror)
-        house.hang_up(worker.channel)
 
 
 def _dump(house: House, effect: effects.Dump) -> list[events.Event]:
