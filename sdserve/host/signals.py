@@ -42,8 +42,8 @@ class Signals:
 
     def read(self) -> set[int]:
         """The signals that came since the last call, each once however often it came."""
-        # The bytes first: a signal that comes after this wakes us up again. The C handler sets the flag for the
-        # Python handler before it writes its byte, so that has run by the time this call is over.
+        # The bytes first: a signal that comes after this wakes us up again. The C handler sets the flag of
+        # the Python handler before it writes its byte, so that has run by the time this call is over.
         with suppress(BlockingIOError):
             self._receiver.recv(_MOST)
         came, self._came = self._came, set()

@@ -21,7 +21,7 @@ from sdserve.core.fleet.options import MOST_WORKERS, FleetOptions
 from sdserve.host import process, release
 from sdserve.host.channel import Channel
 from sdserve.host.listeners import ListenSocket
-from sdserve.host.mailbox import Mailbox
+from sdserve.host.mailbox import Forwarding, Mailbox
 from sdserve.host.notify import ServiceManager
 from sdserve.host.release import Release
 from sdserve.host.scoreboard import Scoreboard, ScoreboardRow
@@ -105,6 +105,18 @@ class Worker:
 
 
 @dataclass(slots=True, kw_only=True)
+class Forwarded:
+    """The mailbox of a generation that was dropped."""
+
+    generation: int
+    heir: int
+    """The generation whose workers get what waits in it; 0: nobody does."""
+    until: float
+    """When it is closed with what is left: seconds, CLOCK_MONOTONIC."""
+    forwarding: Forwarding
+
+
+@dataclass(slots=True, kw_only=True)
 class House:
     """Everything the loop holds in its hands. The fleet knows the same things by number."""
 
@@ -128,6 +140,8 @@ class House:
     """By generation, so that a zygote started once more runs what the first one ran."""
     mailboxes: dict[int, Mailbox] = field(default_factory=dict)
     """By generation, from its first zygote on until it is dropped: connections may wait in them."""
+    forwarded: list[Forwarded] = field(default_factory=list)
+    """Mailboxes of generations that were dropped, see `mail`."""
     zygotes: dict[int, Zygote] = field(default_factory=dict)
     workers: dict[int, Worker] = field(default_factory=dict)
     """By serial."""
@@ -218,14 +232,9 @@ class House:
             self.mailboxes[generation] = Mailbox.make()
         return self.mailboxes[generation]
 
-    def drop_mailbox(self, generation: int, heir: int) -> int:
-        """Nobody reads it any more; what waits in it goes to the `heir`: how many connections that were."""
-        mailbox = self.mailboxes.pop(generation, None)
-        if mailbox is None:
-            return 0
-        passed_on = mailbox.empty_into(self.mailboxes[heir]) if heir in self.mailboxes else 0
-        mailbox.close()
-        return passed_on
+    def retry_by(self, moment: float) -> None:
+        """Have the loop try again what had no room, at `moment` or before."""
+        self.retry_at = moment if self.retry_at is None else min(self.retry_at, moment)
 
     def worker_of(self, generation: int, serial: int) -> Worker | None:
         """The worker of that name, if we know it."""
@@ -261,6 +270,8 @@ class House:
             listener.close()
         for mailbox in self.mailboxes.values():
             mailbox.close()
+        for one in self.forwarded:
+            one.forwarding.close()
         if self.control is not None:
             self.control.close()
         self.manager.close()

@@ -16,7 +16,7 @@ from sdserve.core import wire
 from sdserve.core.fleet import events
 from sdserve.errors import WireError
 from sdserve.host import process
-from sdserve.supervisor import orders
+from sdserve.supervisor import mail, orders
 from sdserve.supervisor.control import NOBODY
 from sdserve.supervisor.house import House, Worker, Zygote
 
@@ -61,6 +61,7 @@ def wait(house: House, deadline: float | None) -> Events:
         yield from house.watch.look(house, monotonic())
     if house.retry_at is not None and monotonic() >= house.retry_at:
         house.retry_at = None
+        mail.pass_on(house)
         yield from orders.retry(house)
     if deadline is not None and monotonic() >= deadline:
         yield events.TimePassed()

@@ -66,7 +66,7 @@ def _say(house: House, worker: Worker) -> None:
                 return
             if monotonic() - worker.unsaid_since >= PATIENCE and _without_heir(worker, order, error):
                 continue
-            house.retry_at = monotonic() + RETRY
+            house.retry_by(monotonic() + RETRY)
             return
         del worker.unsaid[0]
 
@@ -108,7 +108,7 @@ def _ask(house: House, zygote: Zygote) -> list[events.Event]:
             break
         except OSError as error:
             if error.errno in MOMENTARY and monotonic() - zygote.unsaid_since < PATIENCE:
-                house.retry_at = monotonic() + RETRY
+                house.retry_by(monotonic() + RETRY)
                 break
             reason = limits.reason(error)
             failed.append(events.ForkFailed(generation=order.generation, serial=order.serial, reason=reason))

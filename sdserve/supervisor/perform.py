@@ -18,7 +18,7 @@ from sdserve.core import wire
 from sdserve.core.fleet import effects, events
 from sdserve.errors import SdserveError
 from sdserve.host import limits, notify, stacks
-from sdserve.supervisor import banner, orders, spawn
+from sdserve.supervisor import banner, mail, orders, spawn
 from sdserve.supervisor.house import House, Prepared, Worker
 
 _log = logging.getLogger("sdserve")
@@ -46,8 +46,7 @@ def _prepare_generation(house: House, effect: effects.PrepareGeneration) -> list
 
 def _drop_generation(house: House, effect: effects.DropGeneration) -> list[events.Event]:
     house.prepared.pop(effect.generation, None)
-    if count := house.drop_mailbox(effect.generation, effect.heir):
-        _log.info("%d connections for generation %d were passed on", count, effect.generation)
+    mail.drop(house, effect.generation, effect.heir)
     return []
 
 

@@ -13,9 +13,7 @@ import pytest
 
 from sdserve.core import wire
 from sdserve.core.fleet import effects, events
-from sdserve.core.wire.moved import Moved, encode_moved
 from sdserve.errors import ConfigurationError, Problem
-from sdserve.host import mailbox
 from sdserve.host.channel import Received
 from sdserve.host.control_socket import ControlSocket
 from sdserve.host.scoreboard import READY, STATE
@@ -87,26 +85,6 @@ def test_a_worker_that_drains_is_told_where_its_connections_go(opened):
         inlet.close()
         opened.order(effects.Drain(1, 1, heir=0))
         assert first.receive() == Received(wire.Drain(generation=1, serial=1))
-
-
-def test_connections_that_wait_for_a_dropped_generation_are_passed_on(opened, caplog):
-    caplog.set_level(logging.INFO, "sdserve")
-    house = opened.house
-    packet = encode_moved(Moved(requests=7))
-    with socket() as connected:
-        for _ in range(2):
-            mailbox.send(house.mailbox_of(2).inlet, packet, connected.fileno())
-        house.mailbox_of(3)
-        assert opened.order(effects.DropGeneration(2, heir=3)) == []
-        for _ in range(2):
-            received, descriptor = mailbox.receive(house.mailbox_of(3).outlet)
-            assert received == packet
-            with descriptor:
-                assert os.path.sameopenfile(descriptor.fileno(), connected.fileno())
-    assert 2 not in house.mailboxes
-    assert "2 connections for generation 2 were passed on" in caplog.messages
-    opened.order(effects.DropGeneration(3))
-    assert 3 not in house.mailboxes
 
 
 def test_killed_workers_say_so(start):
