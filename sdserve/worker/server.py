@@ -197,7 +197,7 @@ class Server:
 
     def _make_room(self) -> None:
         """Give who waits the places of who is idle; if nobody waits, other workers have room."""
-        if any(acceptor.is_awaited() for acceptor in self._acceptors):
+        if any(door.is_awaited() for door in (*self._acceptors, self._inbox) if door is not None):
             self._reclaim()
 
     def _reclaim(self) -> None:
