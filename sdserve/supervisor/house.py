@@ -13,13 +13,15 @@ from dataclasses import dataclass, field
 from math import inf
 
 from sdserve.config.model import Configuration
+from sdserve.core import wire
+from sdserve.core.fleet import effects
 from sdserve.core.fleet.model import Fleet
 from sdserve.core.fleet.options import MOST_WORKERS, FleetOptions
 from sdserve.host import process, release
 from sdserve.host.channel import Channel
 from sdserve.host.fds import Fd
 from sdserve.host.listeners import ListenSocket
-from sdserve.host.mailbox import Mailbox
+from sdserve.host.mailbox import Forwarding, Mailbox
 from sdserve.host.notify import ServiceManager
 from sdserve.host.release import Release
 from sdserve.host.scoreboard import Scoreboard, ScoreboardRow
@@ -98,6 +100,10 @@ class Zygote:
     release: Release
     pid: int
     channel: Channel
+    unsaid: list[effects.Fork] = field(default_factory=list)
+    """Orders that it had no room for, see `orders`."""
+    unsaid_since: float = 0.0
+    """The first of them: seconds, CLOCK_MONOTONIC."""
 
     def __str__(self) -> str:
         return f"the zygote of generation {self.generation} (pid {self.pid})"
@@ -118,13 +124,27 @@ class Worker:
     """None until its zygote has said it."""
     started: int = 0
     """When that process started, as proc_pid_stat(5) has it: who has the number later has another."""
-    heir: int | None = None
-    """The generation that it was told to hand its connections over to; 0: none; None: it does not drain."""
+    unsaid: list[wire.Serve | wire.Drain] = field(default_factory=list)
+    """Orders that it had no room for, see `orders`."""
+    unsaid_since: float = 0.0
+    """The first of them: seconds, CLOCK_MONOTONIC."""
     changed: tuple[str, ...] = ()
     """Files of modules that it runs and that are newer than its generation."""
 
     def __str__(self) -> str:
         return f"worker {self.serial} (slot {self.slot}, generation {self.generation}, pid {self.pid})"
+
+
+@dataclass(slots=True, kw_only=True)
+class Forwarded:
+    """The mailbox of a generation that was dropped."""
+
+    generation: int
+    heir: int
+    """The generation whose workers get what waits in it; 0: nobody does."""
+    until: float
+    """When it is closed with what is left: seconds, CLOCK_MONOTONIC."""
+    forwarding: Forwarding
 
 
 @dataclass(slots=True, kw_only=True)
@@ -154,6 +174,8 @@ class House:
     """By generation, until the child is gone."""
     replacement: int = 0
     """The generation before which another program is to go on in place of this one; 0: none."""
+    forwarded: list[Forwarded] = field(default_factory=list)
+    """Mailboxes of generations that were dropped, see `mail`."""
     zygotes: dict[int, Zygote] = field(default_factory=dict)
     workers: dict[int, Worker] = field(default_factory=dict)
     """By serial."""
@@ -168,6 +190,8 @@ class House:
     """Whether the banner has been shown."""
     interface: str = ""
     """Of the application, as a worker found it."""
+    retry_at: float | None = None
+    """When what had no room is to be tried again: seconds, CLOCK_MONOTONIC."""
     stop_asked: float = -inf
     """When a signal last asked to stop: seconds, CLOCK_MONOTONIC."""
     exit_code: int | None = None
@@ -253,14 +277,16 @@ class House:
             self.mailboxes[generation] = Mailbox.make()
         return self.mailboxes[generation]
 
-    def drop_mailbox(self, generation: int, heir: int) -> int:
-        """Nobody reads it any more; what waits in it goes to the `heir`: how many connections that were."""
-        mailbox = self.mailboxes.pop(generation, None)
-        if mailbox is None:
-            return 0
-        passed_on = mailbox.empty_into(self.mailboxes[heir]) if heir in self.mailboxes else 0
-        mailbox.close()
-        return passed_on
+    def retry_by(self, moment: float) -> None:
+        """Have the loop try again what had no room, at `moment` or before."""
+        self.retry_at = moment if self.retry_at is None else min(self.retry_at, moment)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether everything that was ordered is on its way, and nothing is left to be said again."""
+        children: list[Zygote | Worker] = [*self.zygotes.values(), *self.workers.values()]
+        unsaid = any(child.unsaid for child in children)
+        return not (unsaid or self.forwarded or self.manager.is_behind)
 
     def worker_of(self, generation: int, serial: int) -> Worker | None:
         """The worker of that name, if we know it."""
@@ -297,6 +323,8 @@ class House:
             listener.close()
         for mailbox in self.mailboxes.values():
             mailbox.close()
+        for one in self.forwarded:
+            one.forwarding.close()
         if self.control is not None:
             self.control.close()
         self.manager.close()

@@ -25,7 +25,8 @@ def run(house: House, first: events.Started | events.Resumed) -> int:
                 pending.extend(perform(house, effect))
             if house.exit_code is not None:
                 return house.exit_code
-            if house.replacement and not pending:
-                generation, house.replacement = house.replacement, 0
-                pending.append(replace_program(house, generation))
+        if house.replacement and house.is_quiet:
+            generation, house.replacement = house.replacement, 0
+            pending.append(replace_program(house, generation))
+            continue
         pending.extend(observe.wait(house, queries.next_deadline(fleet)))

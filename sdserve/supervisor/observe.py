@@ -16,7 +16,7 @@ from sdserve.core import wire
 from sdserve.core.fleet import events
 from sdserve.errors import WireError
 from sdserve.host import process, usage
-from sdserve.supervisor import preparing
+from sdserve.supervisor import mail, orders, preparing
 from sdserve.supervisor.control import NOBODY
 from sdserve.supervisor.house import House, Preparation, Worker, Zygote
 
@@ -43,7 +43,8 @@ Events = Iterator[events.Event]
 def wait(house: House, deadline: float | None) -> Events:
     """Wait until something happens, but no longer than `deadline` (seconds, CLOCK_MONOTONIC)."""
     look = house.watch.next_look(house)
-    until = min((moment for moment in (deadline, look) if moment is not None), default=None)
+    moments = (deadline, look, house.retry_at)
+    until = min((moment for moment in moments if moment is not None), default=None)
     ready = dict(house.poller.poll(None if until is None else max(0.0, until - monotonic())))
     for preparation in list(house.preparations.values()):
         if preparation.channel.fileno() in ready:
@@ -62,6 +63,10 @@ def wait(house: House, deadline: float | None) -> Events:
         yield from house.control.take(ready)
     if look is not None and monotonic() >= look:
         yield from house.watch.look(house, monotonic())
+    if house.retry_at is not None and monotonic() >= house.retry_at:
+        house.retry_at = None
+        mail.pass_on(house)
+        yield from orders.retry(house)
     if deadline is not None and monotonic() >= deadline:
         yield events.TimePassed()
 

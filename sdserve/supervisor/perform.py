@@ -15,11 +15,10 @@ from typing import Any
 
 from sdserve.core import wire
 from sdserve.core.fleet import effects, events
-from sdserve.core.fleet.model import Phase
 from sdserve.errors import SdserveError
-from sdserve.host import channel, limits, notify, stacks
-from sdserve.supervisor import banner, preparing, spawn
-from sdserve.supervisor.house import House, Worker, Zygote
+from sdserve.host import limits, notify, stacks
+from sdserve.supervisor import banner, mail, orders, preparing, spawn
+from sdserve.supervisor.house import House, Worker
 
 _log = logging.getLogger("sdserve")
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
@@ -44,12 +43,7 @@ def _drop_generation(house: House, effect: effects.DropGeneration) -> list[event
     if house.replacement == effect.generation:
         house.replacement = 0
     house.prepared.pop(effect.generation, None)
-    heir = 0 if house.fleet.phase is Phase.STOPPING else house.fleet.current
-    for worker in house.workers.values():
-        if worker.heir == effect.generation:  # after a rollback
-            _tell_to_drain(house, worker, heir)
-    if count := house.drop_mailbox(effect.generation, house.fleet.current):
-        _log.info("%d connections for generation %d were passed on", count, effect.generation)
+    mail.drop(house, effect.generation, effect.heir)
     return []
 
 
@@ -68,7 +62,7 @@ def _open_generation(house: House, effect: effects.OpenGeneration) -> list[event
 
 def _close_generation(house: House, effect: effects.CloseGeneration) -> list[events.Event]:
     if zygote := house.zygotes.get(effect.generation):
-        if _is_deaf(zygote):
+        if orders.is_deaf(zygote):
             os.kill(zygote.pid, signal.SIGKILL)
         house.hang_up(zygote.channel)  # which tells it to exit
     return []
@@ -84,61 +78,20 @@ def _fork(house: House, effect: effects.Fork) -> list[events.Event]:
     zygote = house.zygotes.get(effect.generation)
     if zygote is None:
         return []  # its exit is on its way to the fleet, and answers this as well
-    try:
-        if _is_deaf(zygote):
-            raise ConnectionResetError
-        _ask_for_worker(house, zygote, effect)
-    except ConnectionError:
-        os.kill(zygote.pid, signal.SIGKILL)  # it is dead already, or better so; again its exit is the answer
-    except OSError as error:
-        reason = limits.reason(error)
-        return [events.ForkFailed(generation=effect.generation, serial=effect.serial, reason=reason)]
+    return orders.fork(house, zygote, effect)
+
+
+def _serve(house: House, effect: effects.Serve) -> list[events.Event]:
+    if worker := house.workers.get(effect.serial):
+        orders.tell(house, worker, wire.Serve(generation=worker.generation, serial=worker.serial))
     return []
-
-
-def _is_deaf(zygote: Zygote) -> bool:
-    """Whether it has closed its end: it is about to exit, or will never hear anything again."""
-    return zygote.channel.fileno() < 0
-
-
-def _ask_for_worker(house: House, zygote: Zygote, effect: effects.Fork) -> None:
-    row = house.take_row()
-    ours, theirs = channel.pair()
-    worker = Worker(
-        generation=effect.generation, serial=effect.serial, slot=effect.slot, row=row, channel=ours
-    )
-    order = wire.ForkWorker(generation=effect.generation, serial=effect.serial, slot=effect.slot, row=row)
-    house.admit_worker(worker)
-    try:
-        zygote.channel.send(order, [theirs.fileno()])
-    except OSError:
-        house.forget_worker(worker)
-        raise
-    finally:
-        theirs.close()
 
 
 def _drain(house: House, effect: effects.Drain) -> list[events.Event]:
-    worker = house.workers.get(effect.serial)
-    if worker is None:
-        return []
-    _tell_to_drain(house, worker, effect.heir)
-    for other in house.workers.values():
-        # Those who drain already may have been told of an heir that is to go itself.
-        if other.heir is not None and other.heir != effect.heir:
-            _tell_to_drain(house, other, effect.heir)
+    if worker := house.workers.get(effect.serial):
+        order = wire.Drain(generation=worker.generation, serial=worker.serial, heir=effect.heir)
+        orders.tell(house, worker, order)
     return []
-
-
-def _tell_to_drain(house: House, worker: Worker, heir: int) -> None:
-    worker.heir = heir
-    order = wire.Drain(generation=worker.generation, serial=worker.serial, heir=heir)
-    try:
-        worker.channel.send(order, [house.mailbox_of(heir).inlet.fileno()] if heir else [])
-    except OSError as error:
-        # It does not read, or has closed its end. To hang up means the same to it.
-        _log.debug("%s cannot be told to drain (%s), hanging up", worker, error.strerror)
-        house.hang_up(worker.channel)
 
 
 def _dump(house: House, effect: effects.Dump) -> list[events.Event]:
@@ -221,6 +174,7 @@ _PERFORMERS: dict[type[effects.Effect], Callable[[House, Any], list[events.Event
     effects.DropGeneration: _drop_generation,
     effects.KillZygote: _kill_zygote,
     effects.Fork: _fork,
+    effects.Serve: _serve,
     effects.Drain: _drain,
     effects.Dump: _dump,
     effects.Kill: _kill,

@@ -103,7 +103,6 @@ def _worker(worker: Worker) -> dict[str, Any]:
         "since": worker.since,
         "pid": worker.pid,
         "started": worker.started,
-        "heir": worker.heir,
         "changed": list(worker.changed),
     }
 
@@ -203,7 +202,6 @@ def _rebuild_worker(said: Mapping[str, Any]) -> Worker:
         since=said["since"],
         pid=said["pid"],
         started=said["started"],
-        heir=said["heir"],
         changed=tuple(said["changed"]),
     )
 

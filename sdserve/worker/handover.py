@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import select
 import socket
 from collections.abc import Callable
 
@@ -117,16 +118,20 @@ class Inbox:
     def start(self) -> None:
         """Begin to read, or go on."""
         self.is_open = True
-        self._paused = None
+        self._end_pause()
         self._loop.add_reader(self._outlet.fileno(), self.take)
 
     def stop(self) -> None:
         """Leave what comes to the others, until `start`."""
         self.is_open = False
-        if self._paused is not None:
-            self._paused.cancel()
-            self._paused = None
+        self._end_pause()
         self._loop.remove_reader(self._outlet.fileno())
+
+    def is_awaited(self) -> bool:
+        """Whether a connection waits to be taken, by this process or another."""
+        poll = select.poll()
+        poll.register(self._outlet, select.POLLIN)
+        return bool(poll.poll(0))
 
     def take(self) -> bool:
         """Adopt one connection if one waits; whether it did. One a turn: the others have theirs."""
@@ -159,7 +164,11 @@ class Inbox:
 
     def _pause(self) -> None:
         self._loop.remove_reader(self._outlet.fileno())
-        if self._paused is not None:
-            self._paused.cancel()
+        self._end_pause()
         self._paused = self._loop.call_later(_PAUSE, self.start)
         self._reclaim()
+
+    def _end_pause(self) -> None:
+        if self._paused is not None:
+            self._paused.cancel()
+            self._paused = None

@@ -94,28 +94,36 @@ class Server:
         self._full = False
         self._said_full = float("-inf")
         self.when_retiring: Callable[[str], None] | None = None
-        """Called once with the reason, if this worker should be replaced."""
+        """Called once with the reason, if this worker should be replaced; None until it could be."""
         self._retiring = False
         self._drained = loop.create_future()
         self._drain_deadline: float | None = None
         self._soft_deadline = inf
         self._closing_time = inf
 
-    def start(self, listeners: list[socket.socket], mailbox: socket.socket | None = None) -> None:
-        """Begin to accept from `listeners` and to take over what comes by `mailbox`; they stay their owner's.
+    def stand_by(self) -> None:
+        """Begin to tick, so that it can be seen whether the loop turns. `serve` or `drain` follows.
 
         What was served before (`warmup`) does not count.
         """
         self.requests = 0
         self.row.words[scoreboard.ACCEPTED] = self.row.words[scoreboard.ERRORS] = 0
+        self.row.words[scoreboard.STATE] = scoreboard.READY
+        self._tick()
+
+    def serve(self, listeners: list[socket.socket], mailbox: socket.socket | None = None) -> None:
+        """Begin to accept from `listeners` and to take over what comes by `mailbox`; they stay their owner's.
+
+        Does nothing once it drains.
+        """
+        if self._drain_deadline is not None:
+            return
         self._acceptors = [Acceptor(self.loop, listener, self.adopt, self._reclaim) for listener in listeners]
         for acceptor in self._acceptors:
             acceptor.start()
         if mailbox is not None:
             self._inbox = Inbox(self.loop, mailbox, self.adopt, self._reclaim)
             self._inbox.start()
-        self.row.words[scoreboard.STATE] = scoreboard.READY
-        self._tick()
 
     # Connections
 
@@ -189,7 +197,7 @@ class Server:
 
     def _make_room(self) -> None:
         """Give who waits the places of who is idle; if nobody waits, other workers have room."""
-        if any(acceptor.is_awaited() for acceptor in self._acceptors):
+        if any(door.is_awaited() for door in (*self._acceptors, self._inbox) if door is not None):
             self._reclaim()
 
     def _reclaim(self) -> None:
@@ -290,11 +298,10 @@ class Server:
 
     def _ask(self, reason: str) -> None:
         """Ask for a successor, once, and serve until `drain` is called."""
-        if self._retiring or self._drain_deadline is not None:
+        if self._retiring or self._drain_deadline is not None or self.when_retiring is None:
             return
         self._retiring = True
-        if self.when_retiring is not None:
-            self.when_retiring(reason)
+        self.when_retiring(reason)
 
     def _check_drained(self) -> None:
         if (

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import json
 import os
+import resource
+import signal
 import socket
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic
 
 import pytest
 
 from sdserve.config.model import Configuration, Listener, LogOptions
-from sdserve.core.fleet import effects
+from sdserve.core.fleet import effects, events
 from sdserve.core.fleet.model import Fleet
 from sdserve.core.fleet.options import FleetOptions
 from sdserve.core.gateway.options import AppOptions, WorkerOptions
 from sdserve.core.http.options import HttpOptions
-from sdserve.host import binding, process
+from sdserve.host import binding, channel, process
 from sdserve.host.addresses import parse
 from sdserve.host.scoreboard import Scoreboard
 from sdserve.host.signals import Signals
 from sdserve.supervisor import observe
-from sdserve.supervisor.house import ROWS, House, Prepared, Program
+from sdserve.supervisor.house import ROWS, House, Prepared, Program, Worker
 from sdserve.supervisor.perform import perform
 
 STAND_IN = Path(__file__).parents[1] / "zygote" / "stand_in.py"
@@ -135,3 +137,36 @@ def supervisor(start):
     started = start()
     assert started.order(effects.OpenGeneration(1)) == []
     return started
+
+
+@pytest.fixture
+def opened(supervisor):
+    assert supervisor.wait_for(events.ZygoteReady) == events.ZygoteReady(1)
+    return supervisor
+
+
+@pytest.fixture
+def no_descriptors():
+    """Leaves this process no descriptor to open."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@contextmanager
+def observed(supervisor, serial):
+    """A worker that exists only as the other end of its channel."""
+    ours, theirs = channel.pair()
+    theirs.socket.settimeout(20)
+    row = supervisor.house.take_row()
+    worker = Worker(generation=1, serial=serial, slot=1, row=row, channel=ours)
+    supervisor.house.admit_worker(worker)
+    yield theirs
+    theirs.close()
+    supervisor.house.forget_worker(worker)
+
+
+def freeze(pid):
+    os.kill(pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOWAIT)

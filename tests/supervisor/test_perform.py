@@ -2,9 +2,7 @@ from __future__ import annotations
 
 import logging
 import os
-import resource
 import signal
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from socket import AF_UNIX, socket
@@ -15,17 +13,16 @@ import pytest
 
 from sdserve.core import wire
 from sdserve.core.fleet import effects, events
-from sdserve.core.wire.moved import Moved, encode_moved
 from sdserve.errors import ConfigurationError, Problem
-from sdserve.host import channel, mailbox
 from sdserve.host.channel import Received
 from sdserve.host.control_socket import ControlSocket
 from sdserve.host.scoreboard import READY, STATE
 from sdserve.supervisor import banner, observe
 from sdserve.supervisor.control import Control
-from sdserve.supervisor.house import ROWS, Worker
+from sdserve.supervisor.house import ROWS
 from sdserve.supervisor.perform import _PERFORMERS, perform
 from tests.notify_socket import NotifySocket
+from tests.supervisor.conftest import freeze, observed
 
 
 def test_every_effect_has_its_performer():
@@ -39,12 +36,6 @@ def fork(supervisor, serial=1, slot=1):
     ready = supervisor.wait_for(events.WorkerReady)
     assert (forked.serial, ready.serial) == (serial, serial)
     return forked.pid
-
-
-@pytest.fixture
-def opened(supervisor):
-    assert supervisor.wait_for(events.ZygoteReady) == events.ZygoteReady(1)
-    return supervisor
 
 
 def test_a_worker_is_forked_and_serves(opened):
@@ -72,85 +63,28 @@ def test_drained_workers_end_by_themselves(opened):
     assert opened.house.workers == {}
 
 
-def test_a_worker_that_does_not_read_is_hung_up_on(opened):
-    pid = fork(opened)
-    freeze(pid)
-    with pytest.raises(BlockingIOError):
-        fill(opened.house.workers[1].channel)
-    assert opened.order(effects.Drain(1, 1, heir=1)) == []
-    assert opened.house.workers[1].channel.fileno() == -1
-    assert opened.order(effects.Drain(1, 1)) == []
-    os.kill(pid, signal.SIGCONT)
-    assert opened.wait_for(events.WorkerExited).status == 0
-
-
 def pending_signals(pid):
     status = Path(f"/proc/{pid}/status").read_text()
     [bits] = [int(line.split()[1], 16) for line in status.splitlines() if line.startswith("ShdPnd:")]
     return [signum for signum in signal.valid_signals() if bits & 1 << signum - 1]
 
 
+def test_a_worker_is_told_to_serve(opened):
+    with observed(opened, 1) as first:
+        assert opened.order(effects.Serve(1, 1)) == []
+        assert first.receive() == Received(wire.Serve(generation=1, serial=1))
+
+
 def test_a_worker_that_drains_is_told_where_its_connections_go(opened):
-    with observed(opened, 1) as first, observed(opened, 2) as second:
+    with observed(opened, 1) as first:
         assert opened.order(effects.Drain(1, 1, heir=4)) == []
         received = first.receive()
         assert received.message == wire.Drain(generation=1, serial=1, heir=4)
         (inlet,) = received.descriptors
         assert os.path.sameopenfile(inlet.fileno(), opened.house.mailboxes[4].inlet.fileno())
         inlet.close()
-        # Those who drain already hear of another heir, and only then.
-        opened.order(effects.Drain(1, 2, heir=5))
-        for end, serial in ((first, 1), (second, 2)):
-            received = end.receive()
-            assert received.message == wire.Drain(generation=1, serial=serial, heir=5)
-            received.descriptors[0].close()
-        opened.order(effects.Drain(1, 2, heir=0))
+        opened.order(effects.Drain(1, 1, heir=0))
         assert first.receive() == Received(wire.Drain(generation=1, serial=1))
-        assert second.receive() == Received(wire.Drain(generation=1, serial=2))
-
-
-@contextmanager
-def observed(supervisor, serial):
-    """A worker that exists only as the other end of its channel."""
-    ours, theirs = channel.pair()
-    theirs.socket.settimeout(20)
-    row = supervisor.house.take_row()
-    worker = Worker(generation=1, serial=serial, slot=1, row=row, channel=ours)
-    supervisor.house.admit_worker(worker)
-    yield theirs
-    theirs.close()
-    supervisor.house.forget_worker(worker)
-
-
-def test_connections_that_wait_for_a_dropped_generation_are_passed_on(opened, caplog):
-    caplog.set_level(logging.INFO, "sdserve")
-    house = opened.house
-    house.fleet = replace(house.fleet, current=3)
-    packet = encode_moved(Moved(requests=7))
-    with socket() as connected:
-        for _ in range(2):
-            mailbox.send(house.mailbox_of(2).inlet, packet, connected.fileno())
-        house.mailbox_of(3)
-        assert opened.order(effects.DropGeneration(2)) == []
-        for _ in range(2):
-            received, descriptor = mailbox.receive(house.mailbox_of(3).outlet)
-            assert received == packet
-            with descriptor:
-                assert os.path.sameopenfile(descriptor.fileno(), connected.fileno())
-    assert 2 not in house.mailboxes
-    assert "2 connections for generation 2 were passed on" in caplog.messages
-    opened.order(effects.DropGeneration(3))
-    assert 3 not in house.mailboxes
-
-
-def freeze(pid):
-    os.kill(pid, signal.SIGSTOP)
-    os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOWAIT)
-
-
-def fill(channel):
-    while True:
-        channel.send(wire.Drain(generation=1, serial=1))
 
 
 def test_killed_workers_say_so(start):
@@ -165,6 +99,7 @@ def test_killed_workers_say_so(start):
 
 def test_orders_about_the_departed_do_nothing(opened):
     for effect in (
+        effects.Serve(1, 9),
         effects.Drain(1, 9),
         effects.Dump(1, 9),
         effects.DropGeneration(9),
@@ -280,22 +215,11 @@ def test_an_interpreter_that_cannot_be_started_is_a_failed_zygote(supervisor, mo
     assert "its interpreter cannot be started" in failed.reason
 
 
-@pytest.fixture
-def no_descriptors():
-    """Leaves this process no descriptor to open."""
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, before)
-
-
 def test_without_descriptors_the_reason_says_which_limit_to_raise(opened, no_descriptors):
     [failed] = opened.order(effects.OpenGeneration(2))
     assert failed == events.ZygoteNotStarted(
         2, "its interpreter cannot be started: Too many open files; raise LimitNOFILE="
     )
-    [failed] = opened.order(effects.Fork(generation=1, serial=1, slot=1))
-    assert failed.reason == "Too many open files; raise LimitNOFILE="
 
 
 def test_a_configuration_that_fits_no_message_is_a_failed_zygote(supervisor):
@@ -304,18 +228,6 @@ def test_a_configuration_that_fits_no_message_is_a_failed_zygote(supervisor):
     [failed] = supervisor.order(effects.OpenGeneration(2))
     assert "more than the 196,608 of a packet" in failed.reason
     assert 2 not in supervisor.house.zygotes
-
-
-def test_a_zygote_that_reads_nothing_refuses_in_the_end(opened):
-    freeze(opened.house.zygotes[1].pid)
-    failed = []
-    for serial in range(1, ROWS):
-        failed = opened.order(effects.Fork(generation=1, serial=serial, slot=1))
-        if failed:
-            break
-    assert failed == [
-        events.ForkFailed(generation=1, serial=serial, reason="Resource temporarily unavailable")
-    ]
 
 
 def test_a_full_scoreboard_is_a_failed_fork(opened):

@@ -103,7 +103,7 @@ class ForkFailed:
 
 @dataclass(frozen=True, slots=True)
 class WorkerReady:
-    """The worker answers requests."""
+    """The worker can answer requests. It takes no connection before `Serve`: who boots can be killed."""
 
     generation: int
     serial: int

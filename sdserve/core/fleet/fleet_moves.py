@@ -34,7 +34,8 @@ def resume(fleet: Fleet, _: Resumed, now: float) -> Change:
     """The program that was to be replaced has been, so what waited for that can go on."""
     waiting = [one for one in fleet.generations.values() if one.zygote is ZygoteState.REPLACING]
     for generation in waiting:
-        fleet = fleet.with_generation(replace(generation, zygote=ZygoteState.ABSENT, retry_at=now))
+        absent = replace(generation, zygote=ZygoteState.ABSENT, deadline=None, retry_at=now)
+        fleet = fleet.with_generation(absent)
     return fleet, ()
 
 
@@ -99,8 +100,11 @@ def _reproach(fleet: Fleet, worker: Worker) -> str:
 
 
 def _kill_overdue_zygote(fleet: Fleet, generation: Generation) -> Change:
-    if generation.zygote is ZygoteState.PREPARING:
-        reason = f"its configuration was not read within {seconds(generation.options.boot_timeout)}"
+    if generation.zygote in (ZygoteState.PREPARING, ZygoteState.REPLACING):
+        what = "its configuration was not read"
+        if generation.zygote is ZygoteState.REPLACING:
+            what = "sdserve itself was not replaced"
+        reason = f"{what} within {seconds(generation.options.boot_timeout)}"
         return leaving.blame(fleet, generation.number, reason), ()  # which drops it
     opening = generation.zygote is ZygoteState.OPENING
     reason = f"not ready within {seconds(generation.options.boot_timeout)}" if opening else "does not exit"

@@ -18,6 +18,7 @@ from sdserve.core.wire.messages import (
     PrepareRefused,
     Ready,
     RecycleAsked,
+    Serve,
 )
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "Prepared",
     "Ready",
     "RecycleAsked",
+    "Serve",
     "decode",
     "encode",
 ]

@@ -3,7 +3,7 @@
     supervisor -> zygote    Open, ForkWorker
     zygote -> supervisor    Opened or OpenFailed, Forked or ForkRefused
     worker -> supervisor    Ready or BootFailed, RecycleAsked
-    supervisor -> worker    Drain
+    supervisor -> worker    Serve, Drain
     supervisor -> preparer  Prepare
     preparer -> supervisor  Prepared or PrepareRefused
 
@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Raised whenever one side must not run with the other side's older half."""
 MOST_CHANGED = 20
 """Files that `Ready` names, so that it fits a packet whatever they are called."""
@@ -105,7 +105,7 @@ class ForkRefused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
-    """The worker answers requests."""
+    """The worker can answer requests, and waits for `Serve`."""
 
     generation: int = 0
     serial: int = 0
@@ -122,6 +122,14 @@ class BootFailed:
     generation: int = 0
     serial: int = 0
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serve:
+    """Begin to take connections. What is killed before has taken none."""
+
+    generation: int = 0
+    serial: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +199,7 @@ Message = (
     | Ready
     | BootFailed
     | RecycleAsked
+    | Serve
     | Drain
     | Prepare
     | Prepared
