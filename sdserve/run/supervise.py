@@ -4,36 +4,38 @@ from __future__ import annotations
 
 import logging
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from sdserve import __version__
-from sdserve.config.model import DEFAULT_LISTENER, Configuration
+from sdserve.config.model import Configuration
 from sdserve.core import wire
 from sdserve.core.fleet import events
-from sdserve.core.fleet.machine import Fleet
-from sdserve.errors import ActivationError, BindError, WireError
-from sdserve.host import activation, addresses, binding, control_socket, logs, memfd, process, program
-from sdserve.host.channel import MAX_DESCRIPTORS
+from sdserve.errors import BindError, WireError
+from sdserve.host import activation, control_socket, logs, memfd, process, program
 from sdserve.host.control_socket import ControlSocket
 from sdserve.host.fds import Fd
-from sdserve.host.listeners import ListenSocket
+from sdserve.host.notify import ServiceManager
 from sdserve.host.scoreboard import Scoreboard
 from sdserve.host.signals import Signals
-from sdserve.supervisor import banner, loop, observe, preparing, state, status
+from sdserve.run.listeners import open_listeners
+from sdserve.supervisor import banner, loop, observe, preparing, recovery, state, status
 from sdserve.supervisor.control import Control
 from sdserve.supervisor.house import ROWS, House, Prepared, Program
+from sdserve.supervisor.idle import Idle
+from sdserve.supervisor.recovery import Kept
 from sdserve.supervisor.reexec import handed_over
 from sdserve.supervisor.state import Saved
+from sdserve.supervisor.watchdog import Watchdog
 
 __all__ = ["handed_over", "resume", "supervise"]
 
 _log = logging.getLogger("sdserve")
 
+_LAST_WORDS = 2.0
+"""Seconds that the service manager has to take what it was told."""
 ZYGOTE = ("-P", "-m", "sdserve.run.zygote")
-MOST_LISTENERS = MAX_DESCRIPTORS - 2
-"""They travel to the zygote in one packet, beside the scoreboard and a mailbox."""
 
 
 def supervise(configuration: Configuration, arguments: Sequence[str]) -> int:
@@ -45,15 +47,24 @@ def supervise(configuration: Configuration, arguments: Sequence[str]) -> int:
     """
     running = running_program(arguments)
     first = Prepared.of(configuration)  # now, for its own exit code
-    listeners = open_listeners(configuration)
+    manager = ServiceManager()
+    passed, named = activation.take()
+    kept = Kept.sort(named)
+    saved = recovery.understand(kept)
+    with ExitStack() as undo:
+        undo.callback(kept.close)
+        listeners = open_listeners(configuration, passed, kept, manager)
+        undo.pop_all()
     for listener in listeners:
         _log.info("[listen:%s] at %s", listener.name, banner.url(listener))
+    fleet = recovery.first_fleet(configuration.fleet, saved)
     process.become_subreaper()
     house = House(
         configuration=configuration,
         program=running,
-        fleet=Fleet(options=configuration.fleet),
-        prepared={1: first},
+        fleet=fleet,
+        prepared={fleet.last_generation + 1: first},
+        manager=manager,
         listeners=listeners,
         scoreboard=Scoreboard.create(ROWS),
         signals=Signals(observe.SIGNALS, keep_ignored=observe.KEPT_IGNORED),
@@ -62,6 +73,8 @@ def supervise(configuration: Configuration, arguments: Sequence[str]) -> int:
     try:
         if control := open_control(configuration.name):
             house.control = _control(house, control)
+        recovery.recover(house, kept, saved)
+        house.lookouts += [Idle(), Watchdog()]
         return loop.run(house, events.Started())
     finally:
         _leave(house)
@@ -93,6 +106,8 @@ def resume(document: Fd, arguments: Sequence[str]) -> int:
     if saved.protocol != wire.PROTOCOL:
         for zygote in house.zygotes.values():  # their successors speak our language
             house.hang_up(zygote.channel)
+    house.lookouts += [Idle(), Watchdog()]
+    recovery.keep_on(house, saved)
     _log.info("%s goes on in place of sdserve %s", house.program.description, saved.version)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     signal.raise_signal(signal.SIGCHLD)  # whoever died in between may have died unheard
@@ -129,26 +144,9 @@ def _control(house: House, listener: ControlSocket) -> Control:
 def _leave(house: House) -> None:
     # Given back they would end us: one that comes now must not change the exit code.
     signal.pthread_sigmask(signal.SIG_BLOCK, observe.SIGNALS)
+    house.manager.settle(_LAST_WORDS)
     house.close()
-
-
-def open_listeners(configuration: Configuration) -> list[ListenSocket]:
-    """The listening sockets of all sections: those that the service manager passed, else our own.
-
-    ActivationError or BindError; nothing stays open then.
-    """
-    with ExitStack() as undo:
-        listeners = []
-        for listener in _passed_or_bound(configuration):
-            undo.callback(listener.close)
-            listeners.append(listener)
-        if len(listeners) > MOST_LISTENERS:
-            raise ActivationError(
-                f"there are {len(listeners)} listening sockets, and a process can be given {MOST_LISTENERS}; "
-                "listen on fewer addresses, or divide them among several instances"
-            )
-        undo.pop_all()
-    return listeners
+    process.end_children()
 
 
 def open_control(name: str) -> ControlSocket | None:
@@ -161,18 +159,3 @@ def open_control(name: str) -> ControlSocket | None:
     except BindError as error:
         _log.warning("no control socket, so no sdserve reload, scale and status here: %s", error)
         return None
-
-
-def _passed_or_bound(configuration: Configuration) -> Iterator[ListenSocket]:
-    if activation.is_activated():
-        yield from activation.adopt([section.name for section in configuration.listen])
-        return
-    for section in configuration.listen or (DEFAULT_LISTENER,):
-        if not section.addresses:
-            raise ActivationError(
-                f"[listen:{section.name}] has no address, and no descriptor was passed for it: write "
-                f"address = HOST:PORT under [listen:{section.name}], or start it through its socket unit"
-            )
-        for text in section.addresses:
-            address = addresses.parse(text)
-            yield binding.bind(section.name, address, backlog=section.backlog, mode=section.mode)

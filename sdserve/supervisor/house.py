@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import select
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from math import inf
+from typing import TYPE_CHECKING, Protocol
 
 from sdserve.config.model import Configuration
 from sdserve.core import wire
-from sdserve.core.fleet import effects
+from sdserve.core.fleet import effects, events
 from sdserve.core.fleet.model import Fleet
 from sdserve.core.fleet.options import MOST_WORKERS, FleetOptions
 from sdserve.host import process, release
 from sdserve.host.channel import Channel
 from sdserve.host.fds import Fd
 from sdserve.host.listeners import ListenSocket
-from sdserve.host.mailbox import Forwarding, Mailbox
+from sdserve.host.mailbox import Mailbox
 from sdserve.host.notify import ServiceManager
 from sdserve.host.release import Release
 from sdserve.host.scoreboard import Scoreboard, ScoreboardRow
 from sdserve.host.signals import Signals
 from sdserve.host.terminal import Terminal
 from sdserve.supervisor.control import Control
+from sdserve.supervisor.leftovers import Leftovers
 from sdserve.supervisor.watch import Watch
+
+if TYPE_CHECKING:
+    from sdserve.supervisor.keeping import Keeper
+
+_log = logging.getLogger("sdserve")
 
 ROWS = 2 * MOST_WORKERS
 """Of the scoreboard, so the most workers there can be, leaving ones included. Unused ones take no memory."""
@@ -144,7 +152,30 @@ class Forwarded:
     """The generation whose workers get what waits in it; 0: nobody does."""
     until: float
     """When it is closed with what is left: seconds, CLOCK_MONOTONIC."""
-    forwarding: Forwarding
+    forwarding: Passing
+
+
+class Passing(Protocol):
+    """Connections on their way into a mailbox."""
+
+    count: int
+    """Those that were passed on."""
+
+    def go_on(self, other: Mailbox) -> bool:
+        """Pass on what has room in `other`; whether nothing is left."""
+
+    def close(self) -> None:
+        """Close what is left."""
+
+
+class Lookout(Protocol):
+    """Somebody who looks from time to time for what is not told."""
+
+    def next_look(self, house: House) -> float | None:
+        """When `look` has something to do: seconds, CLOCK_MONOTONIC; None: never, as things are."""
+
+    def look(self, house: House, now: float) -> Iterable[events.Event]:
+        """What was found."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -184,6 +215,11 @@ class House:
     free_rows: list[int] = field(default_factory=lambda: list(reversed(range(ROWS))))
     terminal: Terminal = field(default_factory=Terminal)
     watch: Watch = field(default_factory=Watch)
+    lookouts: list[Lookout] = field(default_factory=list)
+    """Who looks from time to time; `watch` is one of them."""
+    leftovers: Leftovers = field(default_factory=Leftovers)
+    keeper: Keeper | None = None
+    """None where the service manager keeps nothing for us."""
     since: float = field(default_factory=time.monotonic)
     """When the supervisor started: seconds, CLOCK_MONOTONIC."""
     is_introduced: bool = False
@@ -199,20 +235,26 @@ class House:
 
     def __post_init__(self) -> None:
         self.poller.register(self.signals, select.EPOLLIN)
+        self.lookouts[:0] = [self.watch, self.leftovers]
 
-    def tell_manager(self, message: str) -> None:
-        """Tell the service manager, when it has read what it was told before. OSError if it is gone."""
+    def tell_manager(self, message: str, borrowed: Iterable[int] = ()) -> None:
+        """Tell the service manager, when it has read what it was told before; that it is gone is only said.
+
+        Copies of the descriptors in `borrowed` go along.
+        """
         try:
-            self.manager.tell(message)
-        finally:
-            self._await_manager()
+            self.manager.tell(message, borrowed)
+        except OSError as error:
+            _log.warning("the service manager cannot be told (%s), ignoring", error)
+        self._await_manager()
 
     def catch_up(self) -> None:
-        """Tell the service manager what it had no room for. OSError if it is gone."""
+        """Tell the service manager what it had no room for."""
         try:
             self.manager.flush()
-        finally:
-            self._await_manager()
+        except OSError as error:
+            _log.warning("the service manager cannot be told (%s), ignoring", error)
+        self._await_manager()
 
     def _await_manager(self) -> None:
         """Wake up when the service manager has room, until then. Its socket may be a new one."""
@@ -327,6 +369,8 @@ class House:
             one.forwarding.close()
         if self.control is not None:
             self.control.close()
+        if self.keeper is not None:
+            self.keeper.close()
         self.manager.close()
         self.signals.close()
         self.poller.close()

@@ -25,6 +25,8 @@ def run(house: House, first: events.Started | events.Resumed) -> int:
                 pending.extend(perform(house, effect))
             if house.exit_code is not None:
                 return house.exit_code
+        if house.keeper is not None:
+            house.keeper.save(house)
         if house.replacement and house.is_quiet:
             generation, house.replacement = house.replacement, 0
             pending.append(replace_program(house, generation))

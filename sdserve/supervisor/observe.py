@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from time import monotonic
 
 from sdserve import __version__
@@ -42,10 +42,24 @@ Events = Iterator[events.Event]
 
 def wait(house: House, deadline: float | None) -> Events:
     """Wait until something happens, but no longer than `deadline` (seconds, CLOCK_MONOTONIC)."""
-    look = house.watch.next_look(house)
-    moments = (deadline, look, house.retry_at)
+    moments = (deadline, house.retry_at, *(lookout.next_look(house) for lookout in house.lookouts))
     until = min((moment for moment in moments if moment is not None), default=None)
     ready = dict(house.poller.poll(None if until is None else max(0.0, until - monotonic())))
+    yield from _hear_children(house, ready)
+    if house.signals.fileno() in ready:
+        yield from _take_signals(house)
+    if house.manager.is_behind and house.manager.fileno() in ready:
+        house.catch_up()
+    if house.keeper is not None:
+        house.keeper.take(house, ready)
+    if house.control is not None:
+        yield from house.control.take(ready)
+    yield from _look_around(house)
+    if deadline is not None and monotonic() >= deadline:
+        yield events.TimePassed()
+
+
+def _hear_children(house: House, ready: Mapping[int, int]) -> Events:
     for preparation in list(house.preparations.values()):
         if preparation.channel.fileno() in ready:
             yield from _hear_preparation(house, preparation)
@@ -55,27 +69,17 @@ def wait(house: House, deadline: float | None) -> Events:
     for worker in list(house.workers.values()):
         if worker.channel.fileno() in ready:
             yield from _hear_worker(house, worker)
-    if house.signals.fileno() in ready:
-        yield from _take_signals(house)
-    if house.manager.is_behind and house.manager.fileno() in ready:
-        _catch_up(house)
-    if house.control is not None:
-        yield from house.control.take(ready)
-    if look is not None and monotonic() >= look:
-        yield from house.watch.look(house, monotonic())
+
+
+def _look_around(house: House) -> Events:
+    for lookout in house.lookouts:
+        now, look = monotonic(), lookout.next_look(house)
+        if look is not None and now >= look:
+            yield from lookout.look(house, now)
     if house.retry_at is not None and monotonic() >= house.retry_at:
         house.retry_at = None
         mail.pass_on(house)
         yield from orders.retry(house)
-    if deadline is not None and monotonic() >= deadline:
-        yield events.TimePassed()
-
-
-def _catch_up(house: House) -> None:
-    try:
-        house.catch_up()
-    except OSError as error:
-        _log.warning("the service manager cannot be told (%s), ignoring", error)
 
 
 def _take_signals(house: House) -> Events:

@@ -72,9 +72,12 @@ def _say(house: House, worker: Worker) -> None:
 
 
 def _descriptors(house: House, order: wire.Serve | wire.Drain) -> list[int]:
-    if isinstance(order, wire.Drain) and order.heir:
-        return [house.mailbox_of(order.heir).inlet.fileno()]
-    return []
+    if not isinstance(order, wire.Drain) or not order.heir:
+        return []
+    if order.heir == wire.KEEPER:
+        inlet = house.keeper.inlet() if house.keeper is not None else -1
+        return [inlet] if inlet >= 0 else []  # without one it has no heirs
+    return [house.mailbox_of(order.heir).inlet.fileno()]
 
 
 def _without_heir(worker: Worker, order: wire.Serve | wire.Drain, error: OSError) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 
 from sdserve.core import wire
 from sdserve.core.fleet import effects, events
+from sdserve.core.fleet.model import Phase
 from sdserve.errors import SdserveError
 from sdserve.host import limits, notify, stacks
 from sdserve.supervisor import banner, mail, orders, preparing, spawn
@@ -89,7 +90,10 @@ def _serve(house: House, effect: effects.Serve) -> list[events.Event]:
 
 def _drain(house: House, effect: effects.Drain) -> list[events.Event]:
     if worker := house.workers.get(effect.serial):
-        order = wire.Drain(generation=worker.generation, serial=worker.serial, heir=effect.heir)
+        heir = effect.heir
+        if not heir and house.fleet.phase is Phase.STOPPING and house.keeper is not None:
+            heir = wire.KEEPER
+        order = wire.Drain(generation=worker.generation, serial=worker.serial, heir=heir)
         orders.tell(house, worker, order)
     return []
 
@@ -113,7 +117,7 @@ def _signal_worker(worker: Worker, signum: signal.Signals) -> None:
 
 
 def _notify_ready(house: House, _: effects.NotifyReady) -> list[events.Event]:
-    _tell_manager(house, notify.READY)
+    house.tell_manager(notify.READY)
     current = house.prepared.get(house.fleet.current)
     if current is not None:
         _log.setLevel(current.configuration.log.level.upper())
@@ -124,12 +128,12 @@ def _notify_ready(house: House, _: effects.NotifyReady) -> list[events.Event]:
 
 
 def _notify_reloading(house: House, _: effects.NotifyReloading) -> list[events.Event]:
-    _tell_manager(house, notify.reloading(monotonic_ns()))
+    house.tell_manager(notify.reloading(monotonic_ns()))
     return []
 
 
 def _extend_timeout(house: House, effect: effects.ExtendTimeout) -> list[events.Event]:
-    _tell_manager(house, notify.extend_timeout(effect.seconds))
+    house.tell_manager(notify.extend_timeout(effect.seconds))
     return []
 
 
@@ -140,20 +144,13 @@ def _reply(house: House, effect: effects.Reply) -> list[events.Event]:
 
 
 def _notify_stopping(house: House, _: effects.NotifyStopping) -> list[events.Event]:
-    _tell_manager(house, notify.STOPPING)
+    house.tell_manager(notify.STOPPING)
     return []
 
 
 def _notify_status(house: House, effect: effects.NotifyStatus) -> list[events.Event]:
-    _tell_manager(house, notify.status(effect.text))
+    house.tell_manager(notify.status(effect.text))
     return []
-
-
-def _tell_manager(house: House, message: str) -> None:
-    try:
-        house.tell_manager(message)
-    except OSError as error:
-        _log.warning("the service manager cannot be told (%s), ignoring", error)
 
 
 def _write_log(_: House, effect: effects.Log) -> list[events.Event]:
@@ -162,6 +159,8 @@ def _write_log(_: House, effect: effects.Log) -> list[events.Event]:
 
 
 def _exit(house: House, effect: effects.Exit) -> list[events.Event]:
+    if house.keeper is not None:
+        house.keeper.finish(house)
     house.exit_code = effect.code
     return []
 

@@ -64,7 +64,13 @@ def describe(house: House) -> dict[str, Any]:
         "configuration": codec.encode(house.configuration),
         "prepared": {str(number): _prepared(one) for number, one in house.prepared.items()},
         "listeners": [
-            {"name": one.name, "descriptor": one.socket.fileno(), "created": one.created}
+            {
+                "name": one.name,
+                "descriptor": one.socket.fileno(),
+                "created": one.created,
+                "is_passed": one.is_passed,
+                "kept": one.kept,
+            }
             for one in house.listeners
         ],
         "scoreboard": {"descriptor": house.scoreboard.memory.fileno(), "words": WORDS},
@@ -78,6 +84,8 @@ def describe(house: House) -> dict[str, Any]:
         ],
         "workers": [_worker(one) for one in house.workers.values()],
         "early_exits": {str(pid): status for pid, status in house.early_exits.items()},
+        "leftovers": house.leftovers.describe(),
+        "record": house.keeper.record.memory.fileno() if house.keeper else None,
         "control": house.control.describe() if house.control else None,
         "since": house.since,
         "interface": house.interface,
@@ -115,6 +123,8 @@ def descriptors(house: House) -> Iterator[int]:
         yield from (mailbox.inlet.fileno(), mailbox.outlet.fileno())
     children: list[Zygote | Worker] = [*house.zygotes.values(), *house.workers.values()]
     yield from (one.channel.fileno() for one in children if one.channel.fileno() >= 0)
+    if house.keeper is not None:
+        yield house.keeper.record.memory.fileno()
     if house.control is not None:
         yield from house.control.descriptors()
 
@@ -189,6 +199,8 @@ def rebuild(saved: Saved, *, program: Program, signals: Signals, zygote_command:
         )
     for one in said["workers"]:
         house.admit_worker(_rebuild_worker(one))
+    for pid, started, deadline in said["leftovers"]:
+        house.leftovers.add(pid, started, deadline)
     return house
 
 
@@ -208,7 +220,13 @@ def _rebuild_worker(said: Mapping[str, Any]) -> Worker:
 
 def _listener(said: Mapping[str, Any]) -> ListenSocket:
     created = said["created"]
-    return ListenSocket(said["name"], _socket(said["descriptor"]), tuple(created) if created else None)
+    return ListenSocket(
+        said["name"],
+        _socket(said["descriptor"]),
+        tuple(created) if created else None,
+        is_passed=said["is_passed"],
+        kept=said["kept"],
+    )
 
 
 def _mailbox(said: Mapping[str, Any]) -> Mailbox:

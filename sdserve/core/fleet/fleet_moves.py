@@ -7,7 +7,7 @@ from dataclasses import replace
 from sdserve.core.fleet import leaving, queries
 from sdserve.core.fleet.causes import seconds
 from sdserve.core.fleet.effects import Effect, Log
-from sdserve.core.fleet.events import Resumed, Started, StopAsked, TimePassed
+from sdserve.core.fleet.events import Resumed, Started, StopAsked, TimePassed, WentIdle
 from sdserve.core.fleet.model import (
     Change,
     Fleet,
@@ -42,6 +42,15 @@ def resume(fleet: Fleet, _: Resumed, now: float) -> Change:
 def stop(fleet: Fleet, _: StopAsked, now: float) -> Change:
     """Asked once: everybody may finish."""
     return leaving.stop(fleet, now)
+
+
+def stop_idle(fleet: Fleet, event: WentIdle, now: float) -> Change:
+    """Nobody needs it, and whoever will starts it again. A reload is a sign that somebody does."""
+    if fleet.reload is not None:
+        return fleet, ()
+    log = Log("info", f"no connection for {seconds(event.seconds)}, so the service is not needed")
+    fleet, orders = leaving.stop(fleet, now)
+    return fleet, (log, *orders)
 
 
 def stop_at_once(fleet: Fleet, _: StopAsked, __: float) -> Change:

@@ -2,6 +2,7 @@
 
 from sdserve.core.wire.codec import MAX_PACKET, decode, encode
 from sdserve.core.wire.messages import (
+    KEEPER,
     MOST_CHANGED,
     PROTOCOL,
     BootFailed,
@@ -22,6 +23,7 @@ from sdserve.core.wire.messages import (
 )
 
 __all__ = [
+    "KEEPER",
     "MAX_PACKET",
     "MOST_CHANGED",
     "PROTOCOL",

@@ -24,6 +24,8 @@ from typing import Any
 
 PROTOCOL = 3
 """Raised whenever one side must not run with the other side's older half."""
+KEEPER = -1
+"""In place of an heir's generation: the supervisor has connections kept for the case of a restart."""
 MOST_CHANGED = 20
 """Files that `Ready` names, so that it fits a packet whatever they are called."""
 
@@ -142,7 +144,7 @@ class Drain:
     generation: int = 0
     serial: int = 0
     heir: int = 0
-    """The generation whose workers take the connections over; 0: nobody does."""
+    """The generation whose workers take the connections over, or `KEEPER`; 0: nobody does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
