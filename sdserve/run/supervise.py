@@ -75,6 +75,8 @@ def supervise(configuration: Configuration, arguments: Sequence[str]) -> int:
             house.control = _control(house, control)
         recovery.recover(house, kept, saved)
         house.lookouts += [Idle(), Watchdog()]
+        if configuration.fleet.idle_exit and not all(listener.is_passed for listener in listeners):
+            _log.warning("workers.idle_exit is ignored: without a socket unit nobody would start it again")
         return loop.run(house, events.Started())
     finally:
         _leave(house)

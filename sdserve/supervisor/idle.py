@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sdserve.core.fleet import events
+from sdserve.core.fleet.model import Phase
 from sdserve.host import scoreboard
 
 if TYPE_CHECKING:
@@ -43,5 +44,7 @@ class Idle:
             accepted = self._accepted[worker.serial] = words[scoreboard.ACCEPTED]
             if words[scoreboard.CONNECTIONS] or accepted != before.get(worker.serial, 0):
                 self._since = now
-        if now - self._since >= house.fleet.options.idle_exit:
+        if house.fleet.phase is not Phase.SERVING:
+            self._since = now
+        elif now - self._since >= house.fleet.options.idle_exit:
             yield events.WentIdle(now - self._since)

@@ -15,6 +15,7 @@ import socket
 from collections.abc import Callable
 
 from sdserve.core.http.connection import Connection
+from sdserve.core.wire.messages import KEEPER
 from sdserve.core.wire.moved import MAX_PENDING, Moved, decode_moved, encode_moved
 from sdserve.errors import WireError
 from sdserve.host import mailbox
@@ -52,9 +53,14 @@ class Outbox:
         self._gone = gone
         self._retry: asyncio.TimerHandle | None = None
 
+    @property
+    def keeps(self) -> bool:
+        """Whether connections are kept for the case of a restart, and so only those that ask nothing."""
+        return self.heir == KEEPER
+
     def send(self, borrowed: int, moved: Moved) -> bool:
         """Send a connection's descriptor; False if it has to stay for now."""
-        if self.is_full or len(moved.pending) > MAX_PENDING:
+        if self.is_full or len(moved.pending) > MAX_PENDING or (self.keeps and moved.pending):
             return False
         try:
             mailbox.send(self._inlet, encode_moved(moved), borrowed)

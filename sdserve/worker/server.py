@@ -159,10 +159,12 @@ class Server:
         words = self.row.words
         words[scoreboard.ACCEPTED] += 1
         words[scoreboard.CONNECTIONS] += 1
-        if self.outbox is not None:
-            self.loop.call_soon(protocol.move)  # its transport is not complete before this has returned
-        elif self._drain_deadline is not None:
+        if self._drain_deadline is None:
+            return
+        if self.outbox is None or self.outbox.keeps:
             protocol.drain(fresh=True)
+        else:
+            self.loop.call_soon(protocol.move)  # its transport is not complete before this has returned
 
     def closed(self, protocol: HttpProtocol) -> None:
         """A connection is gone."""
@@ -262,9 +264,10 @@ class Server:
 
     def _send_away(self) -> None:
         """Have each connection go, or see to it that it goes once it can."""
-        for protocol in list(self._protocols):
-            if self.outbox is None:
-                protocol.drain()
+        # The newest first: there may not be room for all.
+        for protocol in sorted(self._protocols, key=lambda one: one.connection.deadline, reverse=True):
+            if self.outbox is None or (self.outbox.keeps and not protocol.connection.requests):
+                protocol.drain()  # the first request on it may be on its way
             elif self.outbox.is_full:
                 break
             else:
