@@ -85,7 +85,7 @@ def make_configuration(directory, application="serve", **options):
     )
 
 
-def preparer(configuration, what="good", **answer):
+def preparer(configuration, what="good", /, **answer):
     """A program whose preparer finds `configuration`, unless `what` or `answer` says another thing."""
     found = Prepared.of(configuration)
     if what in ("good", "chatty"):

@@ -45,7 +45,7 @@ def main(what, answer, flag, number):
             supervisor.socket.send(b"garbage")
             signal.pause()
         case "die":
-            raise ImportError("no module of that name")
+            raise ImportError("none of that name")
         case "deaf":
             supervisor.close()
             signal.pause()
