@@ -129,8 +129,8 @@ def test_a_child_that_does_not_answer_is_a_refusal(house, asked, what, reason):
 @pytest.mark.parametrize(
     "answer",
     [
-        {"configuration": {}},
-        {"configuration": {"name": "x", "unknown": []}},
+        {"configuration": {"app": 7}},
+        {"configuration": {"listen": 7}},
         {"release": {}},
         {"release": {"directory": "/", "python": "/p", "site_packages": 7}},
     ],
