@@ -275,19 +275,23 @@ class House:
 
     def admit_preparation(self, preparation: Preparation) -> None:
         """Take in a child that prepares a generation and listen to it."""
-        self.poller.register(preparation.channel, select.EPOLLIN)
+        self._listen_to(preparation.channel)
         self.preparations[preparation.generation] = preparation
 
     def admit_zygote(self, zygote: Zygote) -> None:
         """Take in a new zygote and listen to it."""
-        self.poller.register(zygote.channel, select.EPOLLIN)
+        self._listen_to(zygote.channel)
         self.zygotes[zygote.generation] = zygote
 
     def admit_worker(self, worker: Worker) -> None:
         """Take in a worker that was asked for and listen to it."""
-        self.poller.register(worker.channel, select.EPOLLIN)
+        self._listen_to(worker.channel)
         self.free_rows.remove(worker.row)
         self.workers[worker.serial] = worker
+
+    def _listen_to(self, channel: Channel) -> None:
+        if channel.fileno() >= 0:  # of a child that another program has taken in, it may be closed
+            self.poller.register(channel, select.EPOLLIN)
 
     def hang_up(self, channel: Channel) -> None:
         """Stop listening to a channel and close it."""

@@ -137,6 +137,8 @@ def read(content: bytes) -> Saved:
             raise WireError(
                 f"it has the format {said['format']}, this is sdserve {__version__} with {FORMAT}"
             )
+        if said["scoreboard"]["words"] != WORDS:
+            raise WireError(f"its scoreboard has rows of {said['scoreboard']['words']} words, not {WORDS}")
         return Saved(
             version=said["version"],
             protocol=said["protocol"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import resource
@@ -14,6 +15,7 @@ from time import monotonic
 
 import pytest
 
+from sdserve.config import codec
 from sdserve.config.model import Configuration, Listener, LogOptions
 from sdserve.core.fleet import effects, events
 from sdserve.core.fleet.model import Fleet
@@ -30,12 +32,6 @@ from sdserve.supervisor.perform import perform
 
 STAND_IN = Path(__file__).parents[1] / "zygote" / "stand_in.py"
 PREPARER = Path(__file__).with_name("preparer.py")
-PROGRAM = Program(
-    command=(sys.executable, "-P", str(PREPARER)),
-    arguments=("good",),
-    identity="this",
-    description="sdserve 1",
-)
 TIMEOUT = 20.0  # seconds until a test that hangs fails
 
 
@@ -91,6 +87,25 @@ def make_configuration(directory, application="serve", **options):
     )
 
 
+def preparer(configuration, what="good", /, **answer):
+    """A program whose preparer finds `configuration`, unless `what` or `answer` says another thing."""
+    found = Prepared.of(configuration)
+    if what in ("good", "chatty"):
+        answer = {
+            "identity": "this",
+            "description": "sdserve 1",
+            "configuration": codec.encode(configuration),
+            "release": dataclasses.asdict(found.release),
+            **answer,
+        }
+    return Program(
+        command=(sys.executable, "-P", str(PREPARER)),
+        arguments=(what, json.dumps(answer)),
+        identity="this",
+        description="sdserve 1",
+    )
+
+
 def children():
     """The pids of all children of this process, dead ones included."""
     return set(map(int, Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()))
@@ -108,7 +123,7 @@ def start(tmp_path):
         houses.append(
             House(
                 configuration=configuration,
-                program=PROGRAM,
+                program=preparer(configuration),
                 fleet=Fleet(options=configuration.fleet),
                 prepared={1: Prepared.of(configuration)},
                 listeners=[binding.bind("web", parse("127.0.0.1:0"), backlog=10, mode=0)],
