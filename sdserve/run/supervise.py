@@ -146,7 +146,8 @@ def _control(house: House, listener: ControlSocket) -> Control:
 def _leave(house: House) -> None:
     # Given back they would end us: one that comes now must not change the exit code.
     signal.pthread_sigmask(signal.SIG_BLOCK, observe.SIGNALS)
-    house.manager.settle(_LAST_WORDS)
+    if house.keeper is not None:
+        house.manager.settle(_LAST_WORDS)  # it takes no descriptor of a process that is gone
     house.close()
     process.end_children()
 

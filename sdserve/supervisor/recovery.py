@@ -136,6 +136,7 @@ def recover(house: House, kept: Kept, saved: Saved | None) -> None:
     if size:
         record, kept.record = kept.record, None
         _begin_to_keep(house, record, size)
+    kept.close()
 
 
 def keep_on(house: House, saved: Saved) -> None:
