@@ -37,7 +37,8 @@ WARMUP_SHARE = 0.8
 def worker_main(context: WorkerContext, configuration: Configuration) -> int:
     """Import the application if it was not preloaded, serve until told to drain, return the exit status."""
     logs.configure(configuration.log.level, slot=context.slot, generation=context.generation)
-    stacks.write_on_request()
+    dumped = Dumped()
+    stacks.write_on_request(dumped.say)
     os.environ["SDSERVE_SLOT"] = str(context.slot)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # What an application prints belongs into the log when it is printed, also where that is no terminal.
@@ -51,7 +52,7 @@ def worker_main(context: WorkerContext, configuration: Configuration) -> int:
             if application is None:
                 application = import_application(configuration.app.application)
             logs.keep_own_loggers()  # its logging configuration may have switched them off
-            return _run(loop, loop.create_task(_serve(context, configuration, channel, application)))
+            return _run(loop, loop.create_task(_serve(context, configuration, channel, application, dumped)))
     except BootError as error:
         _report_failure(context, channel, error)
         return EXIT_BOOT
@@ -84,8 +85,24 @@ def new_event_loop(kind: str) -> asyncio.AbstractEventLoop:
     return asyncio.new_event_loop()
 
 
+class Dumped:
+    """What is said after the stacks of this process were asked for."""
+
+    server: Server | None = None
+    """Once there is one."""
+
+    def say(self) -> None:
+        """On the main thread, between any two instructions of it."""
+        if self.server is not None:
+            self.server.say_what_is_in_flight()
+
+
 async def _serve(
-    context: WorkerContext, configuration: Configuration, channel: Channel, application: Any
+    context: WorkerContext,
+    configuration: Configuration,
+    channel: Channel,
+    application: Any,
+    dumped: Dumped,
 ) -> int:
     loop = asyncio.get_running_loop()
     gateway = _make_gateway(application, configuration, loop)
@@ -97,6 +114,7 @@ async def _serve(
         row=context.row,
         access=AccessLog() if configuration.log.access else None,
     )
+    dumped.server = server
     identity = {"generation": context.generation, "serial": context.serial}
 
     if isinstance(gateway, WsgiGateway):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 
@@ -68,6 +69,25 @@ def test_a_worker_writes_its_stacks_when_it_is_asked_to(fork):
         assert worker.process.poll() is None
     worker.tell(Drain(**IDENTITY))
     assert worker.end()[0] == EXIT_OK
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+@pytest.mark.parametrize("kind", ["sleep", "spin", "lock", "async"])
+def test_with_its_stacks_a_worker_says_what_is_in_flight(fork, loop, kind):
+    """Wherever the loop stands still, as long as that is in Python."""
+    worker = fork(f"stands_still_{'async' if kind == 'async' else 'sync'}", loop=loop)
+    worker.told()
+    worker.connect().send(f"GET /{kind}?secret=1 HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+    assert worker.process.stdout.readline() == "still\n"
+    lines = []
+    for _ in range(2):  # asked again, it says it again
+        worker.process.send_signal(stacks.SIGNAL)
+        while "in flight" not in (line := worker.process.stderr.readline()):
+            lines.append(line)
+            assert worker.process.poll() is None
+        said = f"1 request is in flight, the oldest for \\d s: GET /{kind} from 127"
+        assert re.search(f"error worker 2 of generation 3: {said}", line)
+    assert any(f"in {'stand_still' if kind != 'async' else 'run'}" in line for line in lines)
 
 
 def test_a_worker_that_loses_its_supervisor_drains(fork):

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from sdserve.core.fleet import effects, events, queries
 from sdserve.core.fleet.machine import step
-from sdserve.core.fleet.model import Phase, WorkerState, ZygoteState
+from sdserve.core.fleet.model import DUMP_TIME, Phase, WorkerState, ZygoteState
 from sdserve.core.fleet.options import FleetOptions
 from tests.core.fleet.kernel import Kernel, Process, Zygote
 from tests.core.fleet.world import World
@@ -263,7 +263,7 @@ class Histories(RuleBasedStateMachine):
         latest = world.now + max((one.drain_limit for one in options), default=0)
         world.runs_dry(Kernel.buries_the_killed)
         assert world.fleet.phase is Phase.ENDED
-        assert world.now <= latest
+        assert world.now <= latest + DUMP_TIME
 
     def _stops_now_when_asked_twice(self) -> None:
         world = self._stopping()

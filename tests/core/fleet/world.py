@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from sdserve.core.fleet import effects, events, queries, snapshot
 from sdserve.core.fleet.machine import Fleet, settle, step
-from sdserve.core.fleet.model import Phase, WorkerState, ZygoteState
+from sdserve.core.fleet.model import DUMP_TIME, Phase, Worker, WorkerState, ZygoteState
 from sdserve.core.fleet.options import FleetOptions
 from tests.core.fleet.kernel import Kernel
 
@@ -185,8 +185,7 @@ class World:
         assert deadline is None or deadline > self.now, "the loop would spin"
         for worker in before.workers.values():
             if worker.deadline is not None and worker.deadline <= self.now:
-                assert effects.Kill(worker.generation, worker.serial) in orders
-                assert self.fleet.workers[worker.serial].state is WorkerState.KILLED
+                self._check_reckoning(worker, orders)
         for generation in before.generations.values():
             if generation.deadline is None or generation.deadline > self.now:
                 continue
@@ -195,6 +194,16 @@ class World:
             else:
                 assert effects.KillZygote(generation.number) in orders
                 assert self.fleet.generations[generation.number].zygote is ZygoteState.KILLED
+
+    def _check_reckoning(self, worker: Worker, orders: Orders) -> None:
+        """Of one that has missed its deadline: seen first, then killed."""
+        after = self.fleet.workers[worker.serial]
+        if worker.is_unborn or worker.is_dumped:
+            assert effects.Kill(worker.generation, worker.serial) in orders
+            assert after.state is WorkerState.KILLED
+        else:
+            assert effects.Dump(worker.generation, worker.serial) in orders
+            assert (after.state, after.deadline) == (worker.state, self.now + DUMP_TIME)
 
     def check(self) -> None:
         """What holds between steps."""
