@@ -16,6 +16,9 @@ from sdserve.host import scoreboard
 from sdserve.host.addresses import describe as describe_address
 from sdserve.supervisor.house import House, Prepared
 
+_SHOWN = 3
+"""Files that a hint names."""
+
 
 def describe(house: House) -> dict[str, Any]:
     """The whole status. `core.wire.control` has its definition."""
@@ -44,7 +47,7 @@ def describe(house: House) -> dict[str, Any]:
             _worker(house, worker, now)
             for worker in sorted(fleet.workers.values(), key=lambda worker: (worker.slot, -worker.serial))
         ],
-        "hints": list(_hints(house)),
+        "hints": [*_hints(house), *_outdated(house)],
     }
 
 
@@ -115,6 +118,14 @@ def _hints(house: House) -> Iterator[str]:
     if changed:
         names = ", ".join(sorted(changed)[:3])
         yield f"not all workers run the same code, reload to have them do so: {names}"
+
+
+def _outdated(house: House) -> Iterator[str]:
+    current = [worker for worker in house.workers.values() if worker.generation == house.fleet.current]
+    outdated = {path for worker in current for path in worker.outdated}
+    if outdated and house.fleet.reload is None:
+        names = ", ".join(sorted(outdated)[:_SHOWN])
+        yield f"files of the running code have changed, reload to run the new code: {names}"
 
 
 def _age(now: float, since: float) -> float:

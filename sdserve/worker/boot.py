@@ -13,7 +13,7 @@ from typing import Any
 
 from sdserve.config.model import Configuration
 from sdserve.core.gateway.interface import ASGI, detect_interface
-from sdserve.core.wire.messages import MOST_CHANGED, BootFailed, Ready, RecycleAsked
+from sdserve.core.wire.messages import MOST_CHANGED, BootFailed, CodeChanged, Ready, RecycleAsked
 from sdserve.errors import EXIT_BOOT, EXIT_OK, BootError
 from sdserve.host import logs, modules, stacks
 from sdserve.host.importer import import_application
@@ -21,6 +21,7 @@ from sdserve.host.worker_context import WorkerContext
 from sdserve.worker.access import AccessLog
 from sdserve.worker.asgi import AsgiGateway
 from sdserve.worker.channel import Channel
+from sdserve.worker.code_watch import CodeWatch
 from sdserve.worker.exchange import Gateway
 from sdserve.worker.server import Server
 from sdserve.worker.warmup import warm_up
@@ -138,6 +139,12 @@ async def _serve(
     loop.add_signal_handler(signal.SIGTERM, server.retire, "it got SIGTERM")
     channel.send(Ready(**identity, interface=gateway.interface, changed=changed))
     server.stand_by()
+    if context.since_ns and context.application is None:
+
+        def report(changed: tuple[str, ...]) -> None:
+            channel.send(CodeChanged(**identity, changed=changed[:MOST_CHANGED]))
+
+        CodeWatch(loop, report).look()
     await server.wait_drained()
     await loop.shutdown_asyncgens()
     return EXIT_OK

@@ -19,6 +19,13 @@ def wsgi(environ, start_response):
     return [os.environ["SDSERVE_SLOT"].encode()]
 
 
+def changing_wsgi():
+    """An application beside which a module was imported that the test can change."""
+    import changing  # noqa: F401
+
+    return wsgi
+
+
 def make_wsgi():
     return wsgi
 

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+import select
 import signal
 import time
 
 import pytest
 
-from sdserve.core.wire.messages import MOST_CHANGED, BootFailed, Drain, Forked, Ready, RecycleAsked, Serve
+from sdserve.core.wire.messages import (
+    MOST_CHANGED,
+    BootFailed,
+    CodeChanged,
+    Drain,
+    Forked,
+    Ready,
+    RecycleAsked,
+    Serve,
+)
 from sdserve.errors import EXIT_BOOT, EXIT_OK
 from sdserve.host import stacks
 from tests.worker.serving import REQUEST
@@ -69,6 +80,20 @@ def test_a_worker_writes_its_stacks_when_it_is_asked_to(fork):
         assert worker.process.poll() is None
     worker.tell(Drain(**IDENTITY))
     assert worker.end()[0] == EXIT_OK
+
+
+def test_a_worker_tells_when_files_of_its_code_change(fork, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    code = tmp_path / "changing.py"
+    code.write_text("")
+    worker = fork("changing_wsgi", since_ns=1, look_every=0.05)
+    assert isinstance(worker.told(), Ready)
+    for number in itertools.count():  # perhaps it has not even looked once
+        code.write_text(f"{number}")
+        if select.select([worker.channel], [], [], 0.1)[0]:
+            break
+        assert worker.process.poll() is None
+    assert worker.told() == CodeChanged(**IDENTITY, changed=(str(code),))
 
 
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])

@@ -2,7 +2,7 @@
 
     supervisor -> zygote    Open, ForkWorker
     zygote -> supervisor    Opened or OpenFailed, Forked or ForkRefused
-    worker -> supervisor    Ready or BootFailed, RecycleAsked
+    worker -> supervisor    Ready or BootFailed, RecycleAsked, CodeChanged
     supervisor -> worker    Serve, Drain
 
 Laws:
@@ -23,7 +23,7 @@ from typing import Any
 PROTOCOL = 3
 """Raised whenever one side must not run with the other side's older half."""
 MOST_CHANGED = 20
-"""Files that `Ready` names, so that it fits a packet whatever they are called."""
+"""Files that a message names, so that it fits a packet whatever they are called."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +152,16 @@ class RecycleAsked:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeChanged:
+    """Files of modules that the worker runs are others now than when it imported them."""
+
+    generation: int = 0
+    serial: int = 0
+    changed: tuple[str, ...] = ()
+    """Those that were not told before, at most `MOST_CHANGED`."""
+
+
 Message = (
     Open
     | Opened
@@ -162,6 +172,7 @@ Message = (
     | Ready
     | BootFailed
     | RecycleAsked
+    | CodeChanged
     | Serve
     | Drain
 )
