@@ -40,6 +40,8 @@ class World:
         """Whether the service manager believes so, that is, READY=1 came and neither of the others since."""
         self.tried: set[int] = set()
         """Generations that a worker was forked of while they were on trial."""
+        self.told: Callable[[Fleet, events.Event, float], None] = lambda fleet, event, now: None
+        """Is called with each step: the fleet before, what it is told, and when."""
         self.gave_up = False
         """Whether it began to stop although nobody asked it to."""
 
@@ -56,6 +58,7 @@ class World:
                 assert before == self.fleet, "something was lost on the way"
             if token := getattr(event, "token", 0):
                 self.kernel.waiting.add(token)
+            self.told(before, event, self.now)
             self.fleet, orders = step(before, event, self.now)
             self._check_step(before, event, orders)
             for order in orders:
