@@ -134,11 +134,12 @@ async def _serve(
     if context.since_ns and context.application is None:
         # Preloaded code is what it was; and looking at all modules would copy their shared pages.
         changed = modules.newer_than(context.since_ns, most=MOST_CHANGED)
-    # Now, and with nothing awaited until Ready is sent: only who is ready can be replaced.
+    # Before Ready is sent: the supervisor watches whom the scoreboard says to be ready, and may then sleep.
+    server.stand_by()
+    # After it has ticked, and with nothing awaited until Ready is sent: only who is ready can be replaced.
     server.when_retiring = lambda reason: channel.send(RecycleAsked(**identity, reason=reason))
     loop.add_signal_handler(signal.SIGTERM, server.retire, "it got SIGTERM")
     channel.send(Ready(**identity, interface=gateway.interface, changed=changed))
-    server.stand_by()
     if context.since_ns and context.application is None:
 
         def report(changed: tuple[str, ...]) -> None:
