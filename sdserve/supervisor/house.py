@@ -138,6 +138,8 @@ class Worker:
     """The first of them: seconds, CLOCK_MONOTONIC."""
     changed: tuple[str, ...] = ()
     """Files of modules that it runs and that are newer than its generation."""
+    outdated: set[str] = field(default_factory=set)
+    """Files of modules that it runs and that are others now."""
 
     def __str__(self) -> str:
         return f"worker {self.serial} (slot {self.slot}, generation {self.generation}, pid {self.pid})"

@@ -16,6 +16,9 @@ from sdserve.host import scoreboard
 from sdserve.host.addresses import describe as describe_address
 from sdserve.supervisor.house import House, Prepared
 
+_SHOWN = 3
+"""Files that a hint names."""
+
 
 def describe(house: House) -> dict[str, Any]:
     """The whole status. `core.wire.control` has its definition."""
@@ -44,7 +47,7 @@ def describe(house: House) -> dict[str, Any]:
             _worker(house, worker, now)
             for worker in sorted(fleet.workers.values(), key=lambda worker: (worker.slot, -worker.serial))
         ],
-        "hints": list(_hints(house)),
+        "hints": [*_hints(house), *_outdated(house)],
     }
 
 
@@ -113,6 +116,14 @@ def hints(house: House, fresh: Prepared, program: wire.Prepared) -> Iterator[str
         yield "the configuration has changed, reload to use it"
     if options := needing_restart(house.configuration, fresh.configuration):
         yield f"a restart is needed for what has changed of {', '.join(options)}"
+
+
+def _outdated(house: House) -> Iterator[str]:
+    current = [worker for worker in house.workers.values() if worker.generation == house.fleet.current]
+    outdated = {path for worker in current for path in worker.outdated}
+    if outdated and house.fleet.reload is None:
+        names = ", ".join(sorted(outdated)[:_SHOWN])
+        yield f"files of the running code have changed, reload to run the new code: {names}"
 
 
 def _age(now: float, since: float) -> float:

@@ -134,14 +134,14 @@ class AsgiExchange:
         # Once the client has left, or was answered for, an exception is the application's usual way out.
         level = logging.DEBUG if self._left or self._cancelled is not None else logging.ERROR
         if self._mistake is not None:
-            log.error("%s: %s", self._where, self._mistake, exc_info=error or self._mistake)
+            log.error("%s: %s", self.where, self._mistake, exc_info=error or self._mistake)
         elif error is None:
-            log.log(level, "%s: the application returned without a complete response", self._where)
+            log.log(level, "%s: the application returned without a complete response", self.where)
         elif isinstance(error, TypeError) and error.__traceback__ and not error.__traceback__.tb_next:
             # Raised by the call as such: it takes other arguments, or returns nothing that can be awaited.
-            log.log(level, "%s: the application is none of ASGI 3: %s", self._where, error)
+            log.log(level, "%s: the application is none of ASGI 3: %s", self.where, error)
         else:
-            log.log(level, "%s: the application raised", self._where, exc_info=error)
+            log.log(level, "%s: the application raised", self.where, exc_info=error)
         self._answer_for_it(500 if self._cancelled is None else 504)
 
     def _answer_for_it(self, status: int) -> None:
@@ -153,7 +153,7 @@ class AsgiExchange:
             self._protocol.fail(status)
 
     @property
-    def _where(self) -> str:
+    def where(self) -> str:
         return f"{self._request.method} {self._request.path.decode('ascii')}"
 
     # The application's side
@@ -352,7 +352,7 @@ class AsgiExchange:
             self._mistake = mistake
             if self.task.done():
                 # Of something that the application left behind.
-                log.error("%s: %s", self._where, mistake, exc_info=mistake)
+                log.error("%s: %s", self.where, mistake, exc_info=mistake)
 
     async def _wait(self) -> None:
         """Until `_wake`. Each waiter has a future of its own: cancelling one leaves the others."""
@@ -452,7 +452,7 @@ class AsgiExchange:
             log.error(
                 "%s: the application made no progress for %.0f seconds (workers.request_timeout) and is"
                 " cancelled; it was at %s",
-                self._where,
+                self.where,
                 now - self._since,
                 position(self.task),
             )

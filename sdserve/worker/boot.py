@@ -13,7 +13,7 @@ from typing import Any
 
 from sdserve.config.model import Configuration
 from sdserve.core.gateway.interface import ASGI, detect_interface
-from sdserve.core.wire.messages import MOST_CHANGED, BootFailed, Ready, RecycleAsked
+from sdserve.core.wire.messages import MOST_CHANGED, BootFailed, CodeChanged, Ready, RecycleAsked
 from sdserve.errors import EXIT_BOOT, EXIT_OK, BootError
 from sdserve.host import logs, modules, stacks
 from sdserve.host.importer import import_application
@@ -21,6 +21,7 @@ from sdserve.host.worker_context import WorkerContext
 from sdserve.worker.access import AccessLog
 from sdserve.worker.asgi import AsgiGateway
 from sdserve.worker.channel import Channel
+from sdserve.worker.code_watch import CodeWatch
 from sdserve.worker.exchange import Gateway
 from sdserve.worker.server import Server
 from sdserve.worker.warmup import warm_up
@@ -37,7 +38,8 @@ WARMUP_SHARE = 0.8
 def worker_main(context: WorkerContext, configuration: Configuration) -> int:
     """Import the application if it was not preloaded, serve until told to drain, return the exit status."""
     logs.configure(configuration.log.level, slot=context.slot, generation=context.generation)
-    stacks.write_on_request()
+    dumped = Dumped()
+    stacks.write_on_request(dumped.say)
     os.environ["SDSERVE_SLOT"] = str(context.slot)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # What an application prints belongs into the log when it is printed, also where that is no terminal.
@@ -51,7 +53,7 @@ def worker_main(context: WorkerContext, configuration: Configuration) -> int:
             if application is None:
                 application = import_application(configuration.app.application)
             logs.keep_own_loggers()  # its logging configuration may have switched them off
-            return _run(loop, loop.create_task(_serve(context, configuration, channel, application)))
+            return _run(loop, loop.create_task(_serve(context, configuration, channel, application, dumped)))
     except BootError as error:
         _report_failure(context, channel, error)
         return EXIT_BOOT
@@ -84,8 +86,24 @@ def new_event_loop(kind: str) -> asyncio.AbstractEventLoop:
     return asyncio.new_event_loop()
 
 
+class Dumped:
+    """What is said after the stacks of this process were asked for."""
+
+    server: Server | None = None
+    """Once there is one."""
+
+    def say(self) -> None:
+        """On the main thread, between any two instructions of it."""
+        if self.server is not None:
+            self.server.say_what_is_in_flight()
+
+
 async def _serve(
-    context: WorkerContext, configuration: Configuration, channel: Channel, application: Any
+    context: WorkerContext,
+    configuration: Configuration,
+    channel: Channel,
+    application: Any,
+    dumped: Dumped,
 ) -> int:
     loop = asyncio.get_running_loop()
     gateway = _make_gateway(application, configuration, loop)
@@ -97,6 +115,7 @@ async def _serve(
         row=context.row,
         access=AccessLog() if configuration.log.access else None,
     )
+    dumped.server = server
     identity = {"generation": context.generation, "serial": context.serial}
 
     if isinstance(gateway, WsgiGateway):
@@ -115,11 +134,18 @@ async def _serve(
     if context.since_ns and context.application is None:
         # Preloaded code is what it was; and looking at all modules would copy their shared pages.
         changed = modules.newer_than(context.since_ns, most=MOST_CHANGED)
-    # Now, and with nothing awaited until Ready is sent: only who is ready can be replaced.
+    # Before Ready is sent: the supervisor watches whom the scoreboard says to be ready, and may then sleep.
+    server.stand_by()
+    # After it has ticked, and with nothing awaited until Ready is sent: only who is ready can be replaced.
     server.when_retiring = lambda reason: channel.send(RecycleAsked(**identity, reason=reason))
     loop.add_signal_handler(signal.SIGTERM, server.retire, "it got SIGTERM")
     channel.send(Ready(**identity, interface=gateway.interface, changed=changed))
-    server.stand_by()
+    if context.since_ns and context.application is None:
+
+        def report(changed: tuple[str, ...]) -> None:
+            channel.send(CodeChanged(**identity, changed=changed[:MOST_CHANGED]))
+
+        CodeWatch(loop, report).look()
     await server.wait_drained()
     await loop.shutdown_asyncgens()
     return EXIT_OK

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 class Exchange(Protocol):
     """One request and its response. All methods are called on the loop's thread."""
 
+    @property
+    def where(self) -> str:
+        """The request, for the log: method and path, without its query, which may hold secrets."""
+
     def body_received(self, data: bytes) -> None:
         """A piece of the request's body, not empty."""
 

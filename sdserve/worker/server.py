@@ -13,6 +13,7 @@ import logging
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from heapq import nsmallest
 from math import inf
@@ -28,6 +29,7 @@ from sdserve.worker.clock import TICK, Clock
 from sdserve.worker.exchange import Gateway
 from sdserve.worker.handover import Inbox, Outbox
 from sdserve.worker.http import HttpProtocol
+from sdserve.worker.in_flight import InFlight
 from sdserve.worker.recycling import Recycling
 from sdserve.worker.refusals import Refusals
 
@@ -83,6 +85,7 @@ class Server:
         """Both are counted here and put into the row at each tick; `in_flight` also when a request begins, so
         that the row is right should the loop never turn again."""
         self._protocols: set[HttpProtocol] = set()
+        self._in_flight = InFlight(self._protocols, self.clock.now)
         self._adoptions: set[asyncio.Task[None]] = set()
         self._acceptors: list[Acceptor] = []
         self._inbox: Inbox | None = None
@@ -169,6 +172,7 @@ class Server:
     def closed(self, protocol: HttpProtocol) -> None:
         """A connection is gone."""
         self._protocols.discard(protocol)
+        self._in_flight.forget(protocol)
         self.row.words[scoreboard.CONNECTIONS] -= 1
         self._disconnected()
         self._check_drained()
@@ -221,6 +225,7 @@ class Server:
         now = self.clock.now
         for protocol in list(self._protocols):
             protocol.tick(now)
+        self._in_flight.tick(now)
         if self._drain_deadline is not None:
             self._go_on_draining(now)
             return
@@ -228,6 +233,11 @@ class Server:
             self._make_room()
         if reason := self._recycling.reason(self.requests, now):
             self._ask(reason)
+
+    def say_what_is_in_flight(self) -> None:
+        """For a log that is to show why this worker does not go on. At any moment; never raises."""
+        with suppress(Exception):
+            log.error("%s", self._in_flight.describe(time.monotonic()))
 
     # The end
 

@@ -2,7 +2,7 @@
 
     supervisor -> zygote    Open, ForkWorker
     zygote -> supervisor    Opened or OpenFailed, Forked or ForkRefused
-    worker -> supervisor    Ready or BootFailed, RecycleAsked
+    worker -> supervisor    Ready or BootFailed, RecycleAsked, CodeChanged
     supervisor -> worker    Serve, Drain
     supervisor -> preparer  Prepare
     preparer -> supervisor  Prepared or PrepareRefused
@@ -27,7 +27,7 @@ PROTOCOL = 3
 KEEPER = -1
 """In place of an heir's generation: the supervisor has connections kept for the case of a restart."""
 MOST_CHANGED = 20
-"""Files that `Ready` names, so that it fits a packet whatever they are called."""
+"""Files that a message names, so that it fits a packet whatever they are called."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +191,16 @@ class RecycleAsked:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeChanged:
+    """Files of modules that the worker runs are others now than when it imported them."""
+
+    generation: int = 0
+    serial: int = 0
+    changed: tuple[str, ...] = ()
+    """Those that were not told before, at most `MOST_CHANGED`."""
+
+
 Message = (
     Open
     | Opened
@@ -201,6 +211,7 @@ Message = (
     | Ready
     | BootFailed
     | RecycleAsked
+    | CodeChanged
     | Serve
     | Drain
     | Prepare
