@@ -51,6 +51,7 @@ request_timeout = 1m
 max_queue_time = 10s
 stall_timeout = 0
 min_ready = 2
+idle_exit = 10m
 
 [reload]
 surge = 3
@@ -96,7 +97,9 @@ AS_CONFIGURED = Configuration(
         Listener(name="http", addresses=("0.0.0.0:80", "[::]:80"), backlog=100),
         Listener(name="admin", addresses=("unix:/run/shop.sock",), mode=0o600),
     ),
-    fleet=FleetOptions(count=4, boot_timeout=120, drain_timeout=3600, stall_timeout=0, min_ready=2, surge=3),
+    fleet=FleetOptions(
+        count=4, boot_timeout=120, drain_timeout=3600, stall_timeout=0, min_ready=2, idle_exit=600, surge=3
+    ),
     workers=WorkerOptions(
         threads=8,
         loop="asyncio",

@@ -48,9 +48,18 @@ def hoard():
         HOARDED.append(b"x" * 2_000_000)
 """
 HOARDING = {
-    "wsgi-4": HOARD + "inner = application\ndef application(*args):\n    hoard()\n    return inner(*args)\n",
-    "asgi": HOARD
-    + "inner = application\nasync def application(*args):\n    hoard()\n    await inner(*args)\n",
+    "wsgi-4": f"""{HOARD}
+inner = application
+def application(environ, start_response):
+    hoard()
+    return inner(environ, start_response)
+""",
+    "asgi": f"""{HOARD}
+inner = application
+async def application(scope, receive, send):
+    hoard()
+    await inner(scope, receive, send)
+""",
 }
 
 
