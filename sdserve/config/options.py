@@ -107,7 +107,7 @@ OPTIONS: tuple[Option, ...] = (
             "How long an answer that has begun may go on when its worker has to go, before the application "
             "is told that its time is up."),
     _option("workers.websocket_drain", WorkerOptions, kinds.duration(0, DAY),
-            "Over how long the WebSockets of a worker that has to go are closed, one after another, so that their "
+            "Over how long the WebSockets of a worker that has to go are closed, one by one, so that their "
             "clients do not all come back at once."),
     _option("workers.max_requests", WorkerOptions, kinds.integer(0, 999_999_999),
             "A worker that has answered so many requests is replaced. 0: never."),
@@ -176,7 +176,7 @@ OPTIONS: tuple[Option, ...] = (
             "The longest message of a client, after inflating."),
     _option("websocket.max_queue", WebSocketOptions, kinds.integer(1, 10_000),
             "How many messages wait for the application before the client is read no further; with more than "
-            "64K of them together it is fewer."),
+            "256K of them together it is fewer."),
     _option("websocket.compression", WebSocketOptions, kinds.boolean(),
             "Agree to compress messages (permessage-deflate) with clients that offer it."),
     _option("websocket.ping_interval", WebSocketOptions, kinds.duration(0, DAY),

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("sdserve.asgi")
 
-_BUFFERED = 64 * 1024
+_BUFFERED = 256 * 1024
 """Bytes of messages that may wait for the application before the socket is no longer read."""
 
 _LAST_WORD = 1.0
@@ -77,6 +77,7 @@ class AsgiWebSocket:
         "_socket",
         "_status",
         "_waiters",
+        "full",
         "task",
     )
 
@@ -97,6 +98,7 @@ class AsgiWebSocket:
         self._connect_told = False
         self._queue: deque[str | bytes] = deque()
         self._queued = 0
+        self.full = False
         self._most = gateway.websocket.max_queue
         self._left = False
         """Nothing will come any more but what is in the queue."""
@@ -144,6 +146,8 @@ class AsgiWebSocket:
         elif not answered:
             log.log(level, "%s: the application returned without an answer to the handshake", self._where)
         self._queue.clear()
+        self._queued = 0
+        self.full = False
         if not answered:
             self._phase = _GONE
             self._http.fail(504 if self._cancelled else 500)
@@ -167,10 +171,10 @@ class AsgiWebSocket:
             if self._left:
                 return {"type": "websocket.disconnect", "code": self._code, "reason": self._reason}
             await self._waiters.wait()
-        was_full = self.full
         message = queue.popleft()
         self._queued -= len(message)
-        if was_full and not self.full:
+        if self.full and self._queued < _BUFFERED:
+            self.full = False
             self._socket.advance()
         if type(message) is str:
             return {"type": "websocket.receive", "text": message}
@@ -312,14 +316,11 @@ class AsgiWebSocket:
 
     # The connection's side, since then
 
-    @property
-    def full(self) -> bool:
-        return self._queued >= _BUFFERED or len(self._queue) >= self._most
-
     def message_received(self, message: str | bytes) -> None:
         if self._phase == _OPEN and not self.full:
             self._queue.append(message)
             self._queued += len(message)
+            self.full = self._queued >= _BUFFERED or len(self._queue) >= self._most
             self._waiters.wake()
 
     def writable(self) -> None:

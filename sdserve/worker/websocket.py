@@ -12,7 +12,7 @@ from math import inf
 from typing import TYPE_CHECKING, Protocol
 
 from sdserve.core.websocket.codes import INTERNAL_ERROR
-from sdserve.core.websocket.connection import Control, WebSocketConnection
+from sdserve.core.websocket.connection import Control, Frame, WebSocketConnection
 from sdserve.core.websocket.deflate import DeflateTerms
 from sdserve.errors import ClientDisconnectedError, RemoteProtocolError
 from sdserve.worker.clock import TICK
@@ -27,6 +27,9 @@ log = logging.getLogger("sdserve.websocket")
 _FRAMES = 100
 """Frames of one connection that are read in one go before other connections have their turn."""
 
+_JOINED = 4096
+"""A payload shorter than this is cheaper to copy behind its header than to send beside it."""
+
 _LINGER_BYTES = 1024 * 1024
 """What is read, and thrown away, of a client that broke a rule: a reset would overtake the close frame."""
 
@@ -34,9 +37,8 @@ _LINGER_BYTES = 1024 * 1024
 class Channel(Protocol):
     """The application's side of a connection. All methods are called on the loop's thread."""
 
-    @property
-    def full(self) -> bool:
-        """Whether so much waits for the application that no more should be read."""
+    full: bool
+    """Whether so much waits for the application that no more should be read."""
 
     def message_received(self, message: str | bytes) -> None:
         """A whole message; none is needed any more once we close and it is `full`."""
@@ -98,7 +100,6 @@ class WebSocketProtocol(asyncio.Protocol):
             if self._discarded > _LINGER_BYTES:
                 self.transport.abort()
             return
-        connection.heard()
         connection.receive_data(data)
         if not self._yielding:
             self.advance()
@@ -157,11 +158,13 @@ class WebSocketProtocol(asyncio.Protocol):
             log.exception("a WebSocket failed in sdserve itself")
             self.close(INTERNAL_ERROR)
             return
-        self._flush()
+        if connection.output:
+            self._flush()
         if connection.closed:
-            self._exchange.ended(connection.close_code, connection.close_reason)
+            exchange.ended(connection.close_code, connection.close_reason)
             self._end()
-        self._regulate()
+        elif self._read_paused or exchange.full or self._yielding:
+            self._regulate()
 
     def _go_on(self) -> None:
         if self._yielding:
@@ -190,13 +193,20 @@ class WebSocketProtocol(asyncio.Protocol):
         """Send a message of text; ClientDisconnectedError once we close, LocalProtocolError if it is none."""
         if self._connection.closing:
             raise ClientDisconnectedError
-        self.transport.write(self._connection.send_text(text))
+        self._write(self._connection.send_text(text))
 
     def send_bytes(self, data: bytes) -> None:
         """Send a message of bytes, else like `send_text`."""
         if self._connection.closing:
             raise ClientDisconnectedError
-        self.transport.write(self._connection.send_bytes(data))
+        self._write(self._connection.send_bytes(data))
+
+    def _write(self, frame: Frame) -> None:
+        header, payload = frame
+        if len(payload) < _JOINED:
+            self.transport.write(header + payload)
+        else:
+            self.transport.writelines(frame)
 
     def close(self, code: int, reason: str = "") -> None:
         """Send a close frame, once, and wait for the client's. LocalProtocolError if none may say that."""

@@ -40,6 +40,8 @@ from sdserve.errors import LocalProtocolError, RemoteProtocolError
 
 _CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG = 0, 1, 2, 8, 9, 10
 _FIN, _RSV1, _RSV, _MASKED = 0x80, 0x40, 0x70, 0x80
+_LEAST_PLAIN = _FIN | _TEXT
+"""The first byte of a whole message without compression, or of a control frame, is this or more."""
 _OPCODES = frozenset({_CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG})
 
 _MOST_PONGS = 4096
@@ -52,6 +54,10 @@ _DIRECT = 4096
 """A frame longer than this is put together once, when all of it is here, so that no byte is copied often."""
 
 _UTF8 = getincrementaldecoder("utf-8")
+
+
+Frame = tuple[bytes, bytes]
+"""Header and payload: a long one is not copied to be put behind the other."""
 
 
 class Control:
@@ -69,7 +75,6 @@ class WebSocketConnection:
     __slots__ = (
         "_at",
         "_awaited",
-        "_close_sent",
         "_compressed",
         "_data",
         "_deflater",
@@ -77,8 +82,6 @@ class WebSocketConnection:
         "_have",
         "_inflater",
         "_options",
-        "_output",
-        "_over",
         "_parts",
         "_ping",
         "_ping_due",
@@ -88,6 +91,10 @@ class WebSocketConnection:
         "_utf8",
         "close_code",
         "close_reason",
+        "closed",
+        "closing",
+        "output",
+        "over",
     )
 
     def __init__(self, options: WebSocketOptions, terms: DeflateTerms | None, now: float) -> None:
@@ -108,9 +115,14 @@ class WebSocketConnection:
         self._text = False
         self._compressed = False
         self._utf8 = _UTF8()
-        self._output = b""
-        self._close_sent = False
-        self._over = False
+        self.closing = False
+        """True once a close frame was sent: no message may be sent any more."""
+        self.over = False
+        """True once nothing that the client sends is of any interest: it has closed, or broken a rule."""
+        self.closed = False
+        """True once both sides have sent a close frame; section 7.1.1: the server then ends it all."""
+        self.output = b""
+        """What is to be sent for the protocol's own sake: see `take_output`."""
         self.close_code = ABNORMAL
         """What the client's close frame said, for the application."""
         self.close_reason = ""
@@ -118,27 +130,12 @@ class WebSocketConnection:
         self._ping_due = now + options.ping_interval if options.ping_interval else inf
         self._pong_due = inf
 
-    # What is the case
-
-    @property
-    def closing(self) -> bool:
-        """True once a close frame was sent: no message may be sent any more."""
-        return self._close_sent
-
-    @property
-    def over(self) -> bool:
-        """True once nothing that the client sends is of any interest: it has closed, or broken a rule."""
-        return self._over
-
-    @property
-    def closed(self) -> bool:
-        """True once both sides have sent a close frame; section 7.1.1: the server then ends it."""
-        return self._over and self._close_sent
-
     # Bytes in
 
     def receive_data(self, data: bytes) -> None:
         """Take bytes from the socket; then ask `next_event` until it gives None."""
+        # So the client is there. In the middle of a long frame it could not send a pong.
+        self._pong_due = inf
         if self._awaited:
             self._parts.append(data)
             self._have += len(data)
@@ -149,7 +146,9 @@ class WebSocketConnection:
             self._data = self._data[self._at :] + data
             self._at = 0
 
-    def next_event(self) -> str | bytes | Control | None:
+    def next_event(  # noqa: C901 - one flat run over the frame, as each call in it costs every message
+        self,
+    ) -> str | bytes | Control | None:
         """Return a message, CONTROL for another frame, or None if more bytes are needed.
 
         Raises:
@@ -160,7 +159,7 @@ class WebSocketConnection:
         data = self._data
         at = self._at
         left = len(data) - at
-        if left < 2 or self._over:
+        if left < 2 or self.over:
             return None
         first = data[at]
         length = data[at + 1] - _MASKED
@@ -174,7 +173,8 @@ class WebSocketConnection:
                     return None
                 length = _extended_length(data[at + 2 : key_at])
         opcode = first & 0x0F
-        self._check_kind(first, opcode, length)
+        if first < _LEAST_PLAIN or self._fragments is not None or length > self._options.max_message:
+            self._check_kind(first, opcode, length)
         payload_at = key_at + 4
         end = payload_at + length
         if end > len(data):
@@ -186,7 +186,8 @@ class WebSocketConnection:
                 self._at = 0
             return None
         self._at = end
-        payload = apply_mask(data[payload_at:end], data[key_at:payload_at])
+        masked = data[payload_at:end] if length < _DIRECT else memoryview(data)[payload_at:end]
+        payload = apply_mask(masked, data[key_at:payload_at])
         if opcode > _BINARY:
             return self._take_control(opcode, payload)
         if first < _FIN or opcode == _CONTINUATION or first & _RSV1:
@@ -234,11 +235,11 @@ class WebSocketConnection:
         elif self._fragments is not None:
             raise RemoteProtocolError("a new message in the middle of another", PROTOCOL_ERROR)
         else:
-            self._taken = 0
             compressed = first & _RSV1 != 0
         most = self._options.max_message
+        taken = self._taken if opcode == _CONTINUATION else 0
         # What cannot be compressed grows a little: zlib.h, deflateBound.
-        if self._taken + length > (most + (most >> 3) + 128 if compressed else most):
+        if taken + length > (most + (most >> 3) + 128 if compressed else most):
             raise RemoteProtocolError("a message is larger than websocket.max_message", TOO_BIG)
 
     def _take_fragment(self, first: int, opcode: int, payload: bytes) -> str | bytes | Control:
@@ -246,6 +247,7 @@ class WebSocketConnection:
         final = first >= _FIN
         fragments = self._fragments
         if opcode != _CONTINUATION:
+            self._taken = 0
             self._text = opcode == _TEXT
             self._compressed = first & _RSV1 != 0
             self._utf8.reset()
@@ -278,11 +280,11 @@ class WebSocketConnection:
 
     def _take_control(self, opcode: int, payload: bytes) -> Control:
         if opcode == _PING:
-            pong = bytes((_FIN | _PONG, len(payload))) + payload
-            if not self._close_sent:
-                self._output = self._output + pong if len(self._output) < _MOST_PONGS else pong
+            if not self.closing:
+                pong = _control(_PONG, payload)
+                self.output = self.output + pong if len(self.output) < _MOST_PONGS else pong
         elif opcode == _PONG:
-            pass  # `heard` was told that bytes have come, and that is all there is to it
+            pass  # that bytes have come is all there is to it
         else:
             self._take_close(payload)
         return CONTROL
@@ -301,19 +303,19 @@ class WebSocketConnection:
                 raise _not_utf8() from error
         self.close_code = code
         self.close_reason = reason
-        self._over = True
-        if not self._close_sent:
-            self._close_sent = True
-            self._output += _frame(_FIN | _CLOSE, payload[:2])
+        self.over = self.closed = True
+        if not self.closing:
+            self.closing = True
+            self.output += _control(_CLOSE, payload[:2])
 
     # Bytes out
 
     def take_output(self) -> bytes:
         """Return what is to be sent for the protocol's own sake; nothing of it is kept."""
-        output, self._output = self._output, b""
+        output, self.output = self.output, b""
         return output
 
-    def send_text(self, text: str) -> bytes:
+    def send_text(self, text: str) -> Frame:
         """Return a message of text as one frame.
 
         Raises:
@@ -326,16 +328,22 @@ class WebSocketConnection:
         except UnicodeEncodeError as error:
             raise LocalProtocolError(f"the application sent a text that has no UTF-8: {error}") from error
         if self._deflater is not None and len(payload) >= _LEAST_COMPRESSED:
-            return _frame(_FIN | _RSV1 | _TEXT, self._deflater.compress(payload))
-        return _frame(_FIN | _TEXT, payload)
+            payload = self._deflater.compress(payload)
+            return _header(_FIN | _RSV1 | _TEXT, len(payload)), payload
+        return _header(_FIN | _TEXT, len(payload)), payload
 
-    def send_bytes(self, data: bytes) -> bytes:
+    def send_bytes(self, data: bytes) -> Frame:
         """Return a message of bytes as one frame; LocalProtocolError if they are none."""
-        if not isinstance(data, bytes | bytearray | memoryview):
-            raise LocalProtocolError(f"the application sent bytes that are none but {type(data).__name__}")
+        if type(data) is not bytes:
+            if not isinstance(data, bytes | bytearray | memoryview):
+                raise LocalProtocolError(
+                    f"the application sent bytes that are none but {type(data).__name__}"
+                )
+            data = bytes(data)
         if self._deflater is not None and len(data) >= _LEAST_COMPRESSED:
-            return _frame(_FIN | _RSV1 | _BINARY, self._deflater.compress(data))
-        return _frame(_FIN | _BINARY, data)
+            data = self._deflater.compress(data)
+            return _header(_FIN | _RSV1 | _BINARY, len(data)), data
+        return _header(_FIN | _BINARY, len(data)), data
 
     def send_close(self, code: int, reason: str) -> bytes:
         """Return a close frame, b"" if one was sent; its reason is cut where a frame ends.
@@ -345,21 +353,21 @@ class WebSocketConnection:
         """
         if not may_be_sent(code):
             raise LocalProtocolError(f"the application sent {code}, which is no close code")
-        if self._close_sent:
+        if self.closing:
             return b""
         words = reason.encode(errors="replace")
         if len(words) > LONGEST_REASON:
             # Not in the middle of a character.
             words = words[:LONGEST_REASON].decode(errors="ignore").encode()
-        self._close_sent = True
+        self.closing = True
         self._ping_due = self._pong_due = inf
-        self._output = b""
-        return _frame(_FIN | _CLOSE, code.to_bytes(2, "big") + words)
+        self.output = b""
+        return _control(_CLOSE, code.to_bytes(2, "big") + words)
 
     def fail(self, error: RemoteProtocolError) -> bytes:
         """The client broke a rule: return a close frame that says so (section 7.1.7), b"" if one was sent."""
         data = self.send_close(error.status, str(error))
-        self._over = True
+        self.over = True
         self._data = b""
         self._at = self._awaited = 0
         self._parts = []
@@ -367,10 +375,6 @@ class WebSocketConnection:
         return data
 
     # Time
-
-    def heard(self) -> None:
-        """Bytes have come, so the client is there. In the middle of a long frame it could send no pong."""
-        self._pong_due = inf
 
     def tick(self, now: float, waiting: bool) -> None:
         """Ask whether the client is still there, by a ping for `take_output`, when it is time for that.
@@ -391,7 +395,7 @@ class WebSocketConnection:
         elif self._ping_due <= now:
             self._ping_due = now + self._options.ping_interval
             self._ping += 1
-            self._output += _frame(_FIN | _PING, b"%d" % self._ping)
+            self.output += _control(_PING, b"%d" % self._ping)
             if self._options.ping_timeout and self._pong_due == inf:
                 self._pong_due = now + self._options.ping_timeout
 
@@ -404,14 +408,17 @@ def _extended_length(raw: bytes) -> int:
     return length
 
 
-def _frame(first: int, payload: bytes) -> bytes:
+def _header(first: int, length: int) -> bytes:
     """Section 5.2; a server masks nothing (section 5.1)."""
-    length = len(payload)
     if length < 126:
-        return bytes((first, length)) + payload
+        return bytes((first, length))
     if length < 0x10000:
-        return bytes((first, 126, length >> 8, length & 0xFF)) + payload
-    return bytes((first, 127)) + length.to_bytes(8, "big") + payload
+        return bytes((first, 126, length >> 8, length & 0xFF))
+    return bytes((first, 127)) + length.to_bytes(8, "big")
+
+
+def _control(opcode: int, payload: bytes) -> bytes:
+    return bytes((_FIN | opcode, len(payload))) + payload
 
 
 def _not_utf8() -> RemoteProtocolError:
