@@ -79,10 +79,9 @@ class WebSocketConnection:
         "_data",
         "_deflater",
         "_fragments",
-        "_have",
         "_inflater",
+        "_long",
         "_options",
-        "_parts",
         "_ping",
         "_ping_due",
         "_pong_due",
@@ -104,10 +103,10 @@ class WebSocketConnection:
         self._data = b""
         self._at = 0
         """Where in `_data` the next frame begins."""
-        self._parts: list[bytes] = []
-        self._have = 0
+        self._long = bytearray()
+        """The beginning of a long frame."""
         self._awaited = 0
-        """The length of the frame whose beginning is in `_parts`; 0: there is none."""
+        """The length of that frame; 0: there is none."""
         self._fragments: bytearray | None = None
         """The message whose end has not arrived, as far as it is here."""
         self._taken = 0
@@ -137,8 +136,7 @@ class WebSocketConnection:
         # So the client is there. In the middle of a long frame it could not send a pong.
         self._pong_due = inf
         if self._awaited:
-            self._parts.append(data)
-            self._have += len(data)
+            self._long += data
         elif self._at == len(self._data):
             self._data = data
             self._at = 0
@@ -179,8 +177,7 @@ class WebSocketConnection:
         end = payload_at + length
         if end > len(data):
             if end - at > _DIRECT:
-                self._parts = [data[at:]]
-                self._have = left
+                self._long += data[at:]
                 self._awaited = end - at
                 self._data = b""
                 self._at = 0
@@ -201,10 +198,10 @@ class WebSocketConnection:
 
     def _put_together(self) -> bool:
         """Join a long frame once all of it has arrived."""
-        if self._have < self._awaited:
+        if len(self._long) < self._awaited:
             return False
-        self._data = b"".join(self._parts)
-        self._parts = []
+        self._data = bytes(self._long)
+        self._long = bytearray()
         self._awaited = 0
         return True
 
@@ -370,7 +367,7 @@ class WebSocketConnection:
         self.over = True
         self._data = b""
         self._at = self._awaited = 0
-        self._parts = []
+        self._long = bytearray()
         self._fragments = None
         return data
 
