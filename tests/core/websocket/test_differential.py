@@ -1,7 +1,7 @@
 """The codec beside that of the websockets library: the same bytes to both, right ones and ones with a fault.
 
-Where the two disagree the RFC decides. What the library leaves to its upper layer, putting messages together and
-checking their UTF-8, is done for it here.
+Where the two disagree the RFC decides. What the library leaves to its upper layer, putting messages together
+and checking their UTF-8, is done for it here.
 """
 
 from __future__ import annotations

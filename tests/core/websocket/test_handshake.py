@@ -204,7 +204,7 @@ def test_fields_of_the_connection_are_dropped():
             "permessage-deflate; client_no_context_takeover; server_max_window_bits=10",
         ),
         (
-            "permessage-deflate; server_max_window_bits=8, permessage-deflate; unknown, permessage-deflate, a",
+            "permessage-deflate; server_max_window_bits=8, permessage-deflate; unknown, permessage-deflate",
             "permessage-deflate; server_max_window_bits=12",
         ),
         ("permessage-deflate; client_no_context_takeover; client_no_context_takeover", None),
