@@ -172,8 +172,10 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def _flush(self) -> None:
         """Send pongs and the like, but not to a client that does not read: one pong is kept for it."""
-        if not self.write_paused and (output := self._connection.take_output()):
-            self.transport.write(output)
+        if not (self.write_paused or self.transport.is_closing()):
+            output = self._connection.take_output()
+            if output:
+                self.transport.write(output)
 
     def _regulate(self) -> None:
         """Read, or do not: what the application does not take waits in the kernel, not here."""

@@ -273,7 +273,7 @@ def test_a_call_that_does_not_let_itself_be_cancelled_is_answered_for(serve):
                     raise
 
     app = App(talk)
-    worker = serve(app, request_timeout=0.2)
+    worker = serve(app, request_timeout=0.2, drain_timeout=0.2)
     assert worker.request(handshake()).status == 504
     assert app.received == ["cancelled"]
 

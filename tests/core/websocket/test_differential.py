@@ -129,7 +129,13 @@ def test_both_make_the_same_of_conversations(case):
 
 @given(st.booleans().flatmap(lambda compressed: st.tuples(faulty(compressed), st.just(compressed))))
 def test_both_find_the_same_faults(case):
-    assert ours(*case) == library(*case)
+    data, compressed = case
+    messages, fails = ours(data, compressed)
+    found, later = library(data, compressed)
+    if fails and not later:
+        # We need no more than the first bytes of a frame; the library waits for the end of it.
+        _, later = library(data + bytes(2 * MOST), compressed)
+    assert (messages, fails) == (found, later)
 
 
 @given(
