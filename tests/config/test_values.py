@@ -125,7 +125,10 @@ def test_an_unknown_option_comes_with_what_was_meant(section, option, hint):
             "xyz",
             "unknown section; the sections are: app, listen:NAME, workers, reload, http, websocket, log, environment",
         ),
-        ("", "unknown section; the sections are: app, listen:NAME, workers, reload, http, websocket, log, environment"),
+        (
+            "",
+            "unknown section; the sections are: app, listen:NAME, workers, reload, http, websocket, log, environment",
+        ),
         ("listen", "a listener has a name, as in [listen:http]"),
         ("listen:", "a listener has a name, as in [listen:http]"),
         ("listen:a b", "the name 'a b' is not printable ASCII without spaces, colons and brackets"),
