@@ -14,9 +14,10 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from tests.frameworks.apps.websocket_sites import DENIAL, SUBPROTOCOL
+from tests.frameworks.apps.websocket_plain import DENIAL, SUBPROTOCOL
 from tests.serving import TIMEOUT, serve
 
+APPS = "tests.frameworks.apps"
 SITES = ["starlette", "fastapi", "quart"]
 ASYNCIO = {"workers.loop": "asyncio"}
 LONG = "äöü" * 100_000
@@ -25,8 +26,8 @@ LONG = "äöü" * 100_000
 @pytest.fixture(scope="module", params=[*SITES, "starlette-asyncio"])
 def site(request):
     name, _, loop = request.param.partition("-")
-    application = f"tests.frameworks.apps.websocket_sites:{name}_app"
-    with serve(application, settings=ASYNCIO if loop else None) as server:
+    application = "websocket_quart:app" if name == "quart" else f"websocket_sites:{name}_app"
+    with serve(f"{APPS}.{application}", settings=ASYNCIO if loop else None) as server:
         yield server
 
 
@@ -94,7 +95,7 @@ def test_an_unknown_path_is_no_websocket(site):
 
 
 def test_over_a_unix_socket():
-    with serve("tests.frameworks.apps.websocket_sites:starlette_app", unix=True) as server:
+    with serve(f"{APPS}.websocket_plain:app", unix=True) as server:
         connected = server.connect()
         assert connected.family == socket.AF_UNIX
         with connect("ws://localhost/echo", sock=connected, open_timeout=TIMEOUT) as client:
@@ -149,8 +150,8 @@ def test_aiohttp_is_told_the_code(site):
 
 @pytest.mark.slow
 def test_a_reload_closes_them_one_by_one_and_new_ones_get_new_code():
-    application = "tests.frameworks.apps.websocket_sites:starlette_app"
-    with serve(application, workers=2, settings={"workers.websocket_drain": "1s"}) as server:
+    settings = {"workers.websocket_drain": "1s"}
+    with serve(f"{APPS}.websocket_plain:app", workers=2, settings=settings) as server:
 
         async def stay(session, ends):
             """One client that comes back, at once, as often as it is closed."""
@@ -170,13 +171,13 @@ def test_a_reload_closes_them_one_by_one_and_new_ones_get_new_code():
             nonlocal loop
             loop = asyncio.get_running_loop()
             async with aiohttp.ClientSession() as session:
-                before = await (await session.get(url(server, "/serving"))).text()
+                before = await (await session.get(url(server, "/").replace("ws:", "http:"))).text()
                 ends = [[] for _ in range(20)]
                 clients = [asyncio.ensure_future(stay(session, end)) for end in ends]
                 await opened.wait()
                 server.process.send_signal(signal.SIGHUP)
                 await asyncio.wait_for(asyncio.gather(*clients), TIMEOUT)
-                after = await (await session.get(url(server, "/serving"))).text()
+                after = await (await session.get(url(server, "/").replace("ws:", "http:"))).text()
             assert before != after
             return [code for end in ends for code, _ in end], [at for end in ends for _, at in end]
 

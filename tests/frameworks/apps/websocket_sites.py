@@ -1,4 +1,4 @@
-"""The same three WebSockets written with each framework, and a page that says who serves it.
+"""The same three WebSockets written with Starlette and with FastAPI; `websocket_quart` has Quart's.
 
 WS   /echo     sends back what it gets; takes the subprotocol `echo.v1` if that is offered
 WS   /close    closes with the code and the reason that the next message has: `4000 because`
@@ -8,23 +8,14 @@ GET  /serving  the pid of the worker
 
 from __future__ import annotations
 
-import os
-
 from fastapi import FastAPI
 from fastapi import WebSocket as FastAPIWebSocket
-from quart import Quart, websocket
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-SUBPROTOCOL = "echo.v1"
-DENIAL = "who are you?"
-
-
-def chosen(offered):
-    return SUBPROTOCOL if SUBPROTOCOL in offered else None
-
+from tests.frameworks.apps.websocket_plain import DENIAL, chosen
 
 # Starlette, and FastAPI with its WebSocket
 
@@ -48,16 +39,11 @@ async def starlette_deny(socket: WebSocket):
     await socket.send_denial_response(PlainTextResponse(DENIAL, 401))
 
 
-async def serving(request):
-    return PlainTextResponse(str(os.getpid()))
-
-
 starlette_app = Starlette(
     routes=[
         WebSocketRoute("/echo", starlette_echo),
         WebSocketRoute("/close", starlette_close),
         WebSocketRoute("/deny", starlette_deny),
-        Route("/serving", serving),
     ]
 )
 
@@ -82,29 +68,3 @@ async def fastapi_echo(socket: FastAPIWebSocket):
 
 fastapi_app.websocket("/close")(starlette_close)
 fastapi_app.websocket("/deny")(starlette_deny)
-fastapi_app.add_route("/serving", serving)
-
-quart_app = Quart(__name__)
-
-
-@quart_app.websocket("/echo")
-async def quart_echo():
-    await websocket.accept(subprotocol=chosen(websocket.requested_subprotocols), headers={"x-site": "echo"})
-    while True:
-        await websocket.send(await websocket.receive())
-
-
-@quart_app.websocket("/close")
-async def quart_close():
-    code, _, reason = (await websocket.receive()).partition(" ")
-    await websocket.close(int(code), reason)
-
-
-@quart_app.websocket("/deny")
-async def quart_deny():
-    return DENIAL, 401
-
-
-@quart_app.get("/serving")
-async def quart_serving():
-    return str(os.getpid())
