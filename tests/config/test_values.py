@@ -3,7 +3,6 @@ import pytest
 from sdserve.config import ini
 from sdserve.config.values import Source, Value, find_option, listener_names, read_values
 
-
 SECTIONS = "app, listen:NAME, workers, reload, http, websocket, log, environment"
 
 

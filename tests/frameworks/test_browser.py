@@ -49,8 +49,7 @@ def test_a_browser_chats_and_comes_back_after_a_reload(tmp_path):
         page.wait_for("document.getElementById('state').textContent === 'connected'")
         page.run("socket.send('I am back')")
         page.wait_for(said("I am back"))
-        page.run(
-            "socket.onclose = event => codes.push(event.code, event.reason, event.wasClean); socket.close(4000, 'bye')"
-        )
+        page.run("socket.onclose = event => codes.push(event.code, event.reason, event.wasClean)")
+        page.run("socket.close(4000, 'bye')")
         page.wait_for("codes.length === 4")
         assert page.run("codes.slice(1)") == [4000, "", True]
