@@ -1,8 +1,8 @@
 """XOR of a payload with its masking key (RFC 6455 section 5.3): the one step that has to be in C.
 
-The C extension of the websockets library takes 2 µs for 64 KiB; the ways there are in Python (integers, tables) 200 to 300 µs.
+The C extension of the websockets library takes 2 µs for 64 KiB; in Python, by integers or tables, it is 200.
 Its name and signature are the same from version 10, which Debian 12 has, to 17. Where it was built without
-the extension its own Python takes its place.
+the extension, as in Debian 12, its own Python takes its place.
 """
 
 from __future__ import annotations
