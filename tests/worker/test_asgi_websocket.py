@@ -8,65 +8,11 @@ import threading
 
 import pytest
 
-from sdserve.errors import ClientDisconnectedError, LocalProtocolError
+from sdserve.errors import ClientDisconnectedError
 from tests.core.websocket.frames import BINARY, PING, PONG, TEXT, close, frame
-from tests.worker.serving import REQUEST, TIMEOUT
+from tests.worker.serving import REQUEST
+from tests.worker.websocket_app import App, accept, echo
 from tests.worker.websocket_client import Socket, handshake
-
-
-class App:
-    """Runs `talk(scope, receive, send)` for each WebSocket, and keeps what came of it."""
-
-    def __init__(self, talk):
-        self.talk = talk
-        self.scopes = []
-        self.received = []
-        self.raised = []
-        self.ended = threading.Event()
-
-    async def __call__(self, scope, receive, send):
-        if scope["type"] == "http":
-            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
-            await send({"type": "http.response.body", "body": b"ok"})
-            return
-        assert scope["type"] == "websocket"
-        self.scopes.append(scope)
-
-        async def received():
-            message = await receive()
-            self.received.append(message)
-            return message
-
-        try:
-            await self.talk(received, send)
-        except BaseException as error:
-            self.raised.append(error)
-            raise
-        finally:
-            self.ended.set()
-
-    def wait(self):
-        assert self.ended.wait(TIMEOUT), "the call has not ended"
-
-    @property
-    def last(self):
-        """The last message, once the call has ended."""
-        self.wait()
-        return self.received[-1]
-
-
-async def accept(receive, send, **more):
-    assert await receive() == {"type": "websocket.connect"}
-    await send({"type": "websocket.accept", **more})
-
-
-async def echo(receive, send):
-    await accept(receive, send)
-    while (message := await receive())["type"] == "websocket.receive":
-        await send(
-            {"type": "websocket.send", **{key: message[key] for key in ("text", "bytes") if key in message}}
-        )
-
 
 # Messages
 
@@ -91,15 +37,14 @@ def test_messages_come_back(serve):
 def test_the_scope_is_that_of_the_request(serve):
     app = App(echo)
     socket = Socket.open(serve(app), "/chat?room=1", "Sec-WebSocket-Protocol: v1, v2")
+    address = socket.client.socket.getsockname()
     socket.close()
     app.wait()
     (scope,) = app.scopes
     assert (scope["path"], scope["query_string"], scope["scheme"]) == ("/chat", b"room=1", "ws")
     assert scope["subprotocols"] == ["v1", "v2"]
     assert (b"upgrade", b"websocket") in scope["headers"]
-    assert (
-        scope["client"] == socket.client.socket.getsockname() if socket.client.socket.fileno() > 0 else True
-    )
+    assert scope["client"] == address
 
 
 def test_over_a_unix_socket(serve, tmp_path):
@@ -108,8 +53,9 @@ def test_over_a_unix_socket(serve, tmp_path):
     assert socket.message() == b"hello"
 
 
-def test_bytes_that_come_with_the_handshake_are_not_lost(serve):
-    client = serve(App(echo)).connect()
+@pytest.mark.parametrize("parser", ["strict", "h11"])
+def test_bytes_that_come_with_the_handshake_are_not_lost(serve, parser):
+    client = serve(App(echo), parser=parser).connect()
     client.send(handshake() + frame(TEXT, b"early") + frame(TEXT, b"bird"))
     assert client.head()[0] == 101
     socket = Socket(client)
@@ -412,119 +358,6 @@ def test_who_only_sends_finds_out(serve):
     socket.client.reset()
     app.wait()
     assert isinstance(app.raised[0], ClientDisconnectedError)
-
-
-# Mistakes
-
-
-@pytest.mark.parametrize(
-    ("messages", "said"),
-    [
-        (
-            [{"type": "websocket.send", "text": "x"}],
-            "the application sent websocket.send before websocket.accept",
-        ),
-        (
-            [{"type": "websocket.accept", "subprotocol": "x"}],
-            "a subprotocol that the client does not offer: 'x'",
-        ),
-        ([{"type": "websocket.accept", "headers": {"a": "b"}}], "headers that are no list of pairs but dict"),
-        ([{"type": "http.response.start", "status": 200}], "a message that a WebSocket does not have"),
-        ([{"type": "websocket.http.response.body"}], "websocket.http.response.body before websocket.accept"),
-        ([{"type": "websocket.http.response.start"}], "websocket.http.response.start with no status"),
-        (
-            [{"type": "websocket.http.response.start", "status": 401}, {"type": "websocket.accept"}],
-            "websocket.accept in the middle of a websocket.http.response",
-        ),
-        ([{}], "a message without a type"),
-        (["accept"], "a message that is no dict but str"),
-    ],
-)
-def test_a_mistake_before_the_answer_is_500_and_one_line(serve, messages, said):
-    async def talk(receive, send):
-        for message in messages:
-            await send(message)
-
-    app = App(talk)
-    worker = serve(app)
-    assert worker.request(handshake()).status == 500
-    (text,) = worker.errors()
-    assert said in text
-    assert isinstance(app.raised[0], LocalProtocolError)
-
-
-@pytest.mark.parametrize(
-    ("message", "said"),
-    [
-        ({"type": "websocket.accept"}, "websocket.accept after websocket.accept"),
-        ({"type": "websocket.send"}, "websocket.send with neither text nor bytes"),
-        ({"type": "websocket.send", "text": b"x"}, "a text that is no str but bytes"),
-        ({"type": "websocket.send", "bytes": "x"}, "bytes that are none but str"),
-        ({"type": "websocket.send", "text": "\ud800"}, "a text that has no UTF-8"),
-        ({"type": "websocket.close", "code": 1005}, "1005, which is no close code"),
-        ({"type": "websocket.close", "code": "x"}, "websocket.close with a code that is no int but str"),
-        ({"type": "http.response.body"}, "a message that a WebSocket does not have"),
-    ],
-)
-@pytest.mark.parametrize("swallowed", [False, True])
-def test_a_mistake_after_it_is_1011_and_one_line(serve, message, said, swallowed):
-    async def talk(receive, send):
-        await accept(receive, send)
-        try:
-            await send(message)
-        except LocalProtocolError:
-            if not swallowed:
-                raise
-
-    worker = serve(App(talk))
-    assert Socket.open(worker).closed() == (1011, "")
-    (text,) = worker.errors()
-    assert said in text
-
-
-@pytest.mark.parametrize(
-    ("first", "said"),
-    [
-        ({"type": "websocket.close"}, "after the handshake was denied"),
-        ({"type": "websocket.accept"}, "after websocket.close"),
-    ],
-)
-def test_nothing_is_sent_after_the_end(serve, first, said):
-    async def talk(receive, send):
-        await send(first)
-        if first["type"] == "websocket.accept":
-            await send({"type": "websocket.close"})
-        await send({"type": "websocket.accept"})
-
-    app = App(talk)
-    worker = serve(app)
-    client = worker.connect()
-    client.send(handshake())
-    assert client.head()[0] in (101, 403)
-    app.wait()
-    (text,) = worker.errors()
-    assert text.endswith(said)
-
-
-def test_a_mistake_of_something_left_behind_is_logged(serve):
-    sends = []
-
-    async def talk(receive, send):
-        await accept(receive, send)
-        sends.append(send)
-
-    app = App(talk)
-    worker = serve(app)
-    Socket.open(worker).close()
-    app.wait()
-
-    async def later():
-        with pytest.raises(LocalProtocolError):
-            await sends[0]({"type": "nonsense"})
-
-    asyncio.run_coroutine_threadsafe(later(), worker.loop).result(TIMEOUT)
-    (text,) = worker.errors()
-    assert "a message that a WebSocket does not have: 'nonsense'" in text
 
 
 def test_the_access_log_has_a_line_for_the_handshake(serve):

@@ -8,8 +8,8 @@ import logging
 import pytest
 
 from sdserve.errors import ClientDisconnectedError
-from tests.core.websocket.frames import BINARY, CONTINUATION, FIN, PING, PONG, TEXT, frame, header, plain
-from tests.worker.test_asgi_websocket import App, accept, echo
+from tests.core.websocket.frames import BINARY, CONTINUATION, FIN, PING, PONG, TEXT, frame, header
+from tests.worker.websocket_app import App, accept, echo
 from tests.worker.websocket_client import Socket
 
 MIB = 1024 * 1024
@@ -249,7 +249,3 @@ def test_who_is_not_read_is_not_given_up(serve):
     while (received := socket.frame())[0] != 0x88 and len(app.received) < 3:
         socket.client.send(frame(PONG, received[1]))
     assert [message.get("text") for message in app.received[1:3]] == ["a", "b"]
-
-
-def test_plain_frames_are_what_the_tests_take_them_for():
-    assert plain(PONG, b"a") == b"\x8a\x01a"

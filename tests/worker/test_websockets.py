@@ -9,7 +9,7 @@ import pytest
 
 from tests.core.websocket.frames import TEXT, close, frame
 from tests.worker.serving import TIMEOUT
-from tests.worker.test_asgi_websocket import App, accept, echo
+from tests.worker.websocket_app import App, accept, echo
 from tests.worker.websocket_client import Socket, handshake
 
 DRAINING = "sdserve.draining"

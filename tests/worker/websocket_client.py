@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.core.websocket.frames import CLOSE, CONTINUATION, TEXT, close, frame
+from tests.core.websocket.frames import CLOSE, TEXT, close, frame
 from tests.worker.serving import Client, Worker
 
 FIELDS = {
@@ -70,6 +70,3 @@ class Socket:
         answer = self.closed()
         assert self.client.is_over()
         return answer
-
-
-__all__ = ["CONTINUATION", "TEXT", "Socket", "handshake"]

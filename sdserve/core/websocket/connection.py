@@ -357,7 +357,6 @@ class WebSocketConnection:
             # Not in the middle of a character.
             words = words[:LONGEST_REASON].decode(errors="ignore").encode()
         self.closing = True
-        self._ping_due = self._pong_due = inf
         self.output = b""
         return _control(_CLOSE, code.to_bytes(2, "big") + words)
 
@@ -384,6 +383,8 @@ class WebSocketConnection:
         Raises:
             RemoteProtocolError: it has not answered; as with `next_event`.
         """
+        if self.closing:
+            return  # how long it may take from now on is the shell's to say
         if waiting:
             if self._pong_due != inf:
                 self._pong_due = now + self._options.ping_timeout

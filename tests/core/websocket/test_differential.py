@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from codecs import getincrementaldecoder
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Opcode
@@ -122,11 +122,13 @@ def ours(data, compressed):
     return made.messages, made.failed is not None
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.booleans().flatmap(lambda compressed: st.tuples(conversations(compressed), st.just(compressed))))
 def test_both_make_the_same_of_conversations(case):
     assert ours(*case) == library(*case)
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.booleans().flatmap(lambda compressed: st.tuples(faulty(compressed), st.just(compressed))))
 def test_both_find_the_same_faults(case):
     data, compressed = case
