@@ -140,11 +140,11 @@ class AsgiWebSocket:
         # Once the client has left, an exception is the application's usual way out.
         level = logging.DEBUG if self._left or self._cancelled else logging.ERROR
         if self._mistake is not None:
-            log.error("%s: %s", self._where, self._mistake, exc_info=error or self._mistake)
+            log.error("%s: %s", self.where, self._mistake, exc_info=error or self._mistake)
         elif error is not None:
-            log.log(level, "%s: the application raised", self._where, exc_info=error)
+            log.log(level, "%s: the application raised", self.where, exc_info=error)
         elif not answered:
-            log.log(level, "%s: the application returned without an answer to the handshake", self._where)
+            log.log(level, "%s: the application returned without an answer to the handshake", self.where)
         self._queue.clear()
         self._queued = 0
         self.full = False
@@ -156,7 +156,7 @@ class AsgiWebSocket:
             self._socket.close(NORMAL if error is None and self._mistake is None else INTERNAL_ERROR)
 
     @property
-    def _where(self) -> str:
+    def where(self) -> str:
         return f"WebSocket {self._request.path.decode('ascii')}"
 
     # The application's side
@@ -297,7 +297,7 @@ class AsgiWebSocket:
             self._mistake = mistake
             if self.task.done():
                 # Of something that the application left behind.
-                log.error("%s: %s", self._where, mistake, exc_info=mistake)
+                log.error("%s: %s", self.where, mistake, exc_info=mistake)
 
     # The connection's side, before it is a WebSocket
 
@@ -354,7 +354,7 @@ class AsgiWebSocket:
             log.error(
                 "%s: the application did not answer the handshake within %.0f seconds"
                 " (workers.request_timeout) and is cancelled; it was at %s",
-                self._where,
+                self.where,
                 now - self._since,
                 position(self.task),
             )
