@@ -14,6 +14,7 @@ from sdserve.config.model import Configuration, Listener, LogOptions
 from sdserve.core.fleet.options import FleetOptions
 from sdserve.core.gateway.options import AppOptions, WorkerOptions
 from sdserve.core.http.options import HttpOptions
+from sdserve.core.websocket.options import WebSocketOptions
 
 T = TypeVar("T")
 
@@ -32,6 +33,7 @@ def decode(data: Mapping[str, Any]) -> Configuration:
         fleet=_decode(FleetOptions, data.get("fleet", {})),
         workers=_decode(WorkerOptions, data.get("workers", {})),
         http=_decode(HttpOptions, data.get("http", {})),
+        websocket=_decode(WebSocketOptions, data.get("websocket", {})),
         log=_decode(LogOptions, data.get("log", {})),
         environment=dict(data.get("environment", {})),
     )

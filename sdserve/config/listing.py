@@ -56,6 +56,7 @@ def _owner(configuration: Configuration, option: Option) -> object:
         configuration.fleet,
         configuration.workers,
         configuration.http,
+        configuration.websocket,
         configuration.log,
     )
     return next(part for part in parts if type(part) in option.owners)

@@ -15,6 +15,7 @@ from sdserve.config.values import Source, Value, listener_names, read_values
 from sdserve.core.fleet.options import FleetOptions
 from sdserve.core.gateway.options import AppOptions, WorkerOptions
 from sdserve.core.http.options import HttpOptions
+from sdserve.core.websocket.options import WebSocketOptions
 from sdserve.errors import ConfigurationError, Problem
 from sdserve.host.cpus import usable_cpus
 
@@ -129,6 +130,7 @@ def _build(name: str, values: Values, listeners: Iterable[str]) -> Configuration
         fleet=FleetOptions(**fleet),
         workers=WorkerOptions(**workers),
         http=HttpOptions(**_fields(HttpOptions, values, "http")),
+        websocket=WebSocketOptions(**_fields(WebSocketOptions, values, "websocket")),
         log=LogOptions(**_fields(LogOptions, values, "log")),
         environment={
             option: value.value for (section, option), value in values.items() if section == ENVIRONMENT

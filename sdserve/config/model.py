@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from sdserve.core.fleet.options import FleetOptions
 from sdserve.core.gateway.options import AppOptions, WorkerOptions
 from sdserve.core.http.options import HttpOptions
+from sdserve.core.websocket.options import WebSocketOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,5 +48,6 @@ class Configuration:
     fleet: FleetOptions
     workers: WorkerOptions
     http: HttpOptions
+    websocket: WebSocketOptions
     log: LogOptions
     environment: dict[str, str] = field(default_factory=dict)

@@ -19,6 +19,7 @@ from sdserve.config.model import Listener, LogOptions
 from sdserve.core.fleet.options import FleetOptions
 from sdserve.core.gateway.options import AppOptions, WorkerOptions
 from sdserve.core.http.options import HttpOptions
+from sdserve.core.websocket.options import WebSocketOptions
 
 LISTEN = "listen"
 """Sections of this kind carry a name: `[listen:NAME]`."""
@@ -105,6 +106,9 @@ OPTIONS: tuple[Option, ...] = (
     _option("workers.drain_soft", WorkerOptions, kinds.duration(0, DAY),
             "How long an answer that has begun may go on when its worker has to go, before the application "
             "is told that its time is up."),
+    _option("workers.websocket_drain", WorkerOptions, kinds.duration(0, DAY),
+            "Over how long the WebSockets of a worker that has to go are closed, one by one, so that their "
+            "clients do not all come back at once."),
     _option("workers.max_requests", WorkerOptions, kinds.integer(0, 999_999_999),
             "A worker that has answered so many requests is replaced. 0: never."),
     _option("workers.max_age", WorkerOptions, kinds.duration(0, 365 * DAY),
@@ -168,6 +172,19 @@ OPTIONS: tuple[Option, ...] = (
             "How long a client may take nothing of an answer, or less than `body_min_rate` asks for."),
     _option("http.server_header", HttpOptions, kinds.field_value(),
             "The value of the Server field of answers."),
+    _option("websocket.max_message", WebSocketOptions, kinds.size(125, GIB),
+            "The longest message of a client, after inflating."),
+    _option("websocket.max_queue", WebSocketOptions, kinds.integer(1, 10_000),
+            "How many messages wait for the application before the client is read no further; with more than "
+            "256K of them together it is fewer."),
+    _option("websocket.compression", WebSocketOptions, kinds.boolean(),
+            "Agree to compress messages (permessage-deflate) with clients that offer it."),
+    _option("websocket.ping_interval", WebSocketOptions, kinds.duration(0, DAY),
+            "How often a client is asked whether it is still there. 0: never."),
+    _option("websocket.ping_timeout", WebSocketOptions, kinds.duration(0, DAY),
+            "How long a client may be silent after that. 0: for ever."),
+    _option("websocket.close_timeout", WebSocketOptions, kinds.duration(INSTANT, DAY),
+            "How long a client may take to answer when its WebSocket is closed."),
     _option("log.level", LogOptions, kinds.choice("debug", "info", "warning", "error"),
             "The least important messages that are written."),
     _option("log.access", LogOptions, kinds.boolean(),

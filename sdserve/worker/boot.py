@@ -111,6 +111,7 @@ async def _serve(
         loop=loop,
         gateway=gateway,
         http=configuration.http,
+        websocket=configuration.websocket,
         workers=configuration.workers,
         row=context.row,
         access=AccessLog() if configuration.log.access else None,
@@ -153,7 +154,8 @@ async def _serve(
 
 def _make_gateway(application: Any, configuration: Configuration, loop: asyncio.AbstractEventLoop) -> Gateway:
     if detect_interface(application, configuration.app.interface) == ASGI:
-        return AsgiGateway(application, loop, configuration.workers.request_timeout)
+        timeout = configuration.workers.request_timeout
+        return AsgiGateway(application, loop, timeout, configuration.websocket)
     return WsgiGateway(application, loop, configuration.workers, configuration.http.body_memory)
 
 

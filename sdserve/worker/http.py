@@ -20,7 +20,8 @@ from sdserve.host.scoreboard import ERRORS, HANDED_OVER, IN_FLIGHT
 from sdserve.worker.clock import TICK
 from sdserve.worker.exchange import Exchange
 from sdserve.worker.file_body import Done, FileBody
-from sdserve.worker.sockets import descriptor_of, reset_when_closed, unacknowledged, unread
+from sdserve.worker.patience import pending, took_enough
+from sdserve.worker.sockets import descriptor_of, reset_when_closed, unread
 
 if TYPE_CHECKING:
     from sdserve.core.wire.moved import Moved
@@ -484,9 +485,7 @@ class HttpProtocol(asyncio.Protocol):
         """Return a new deadline for a client that has taken enough since the last one; give up any other."""
         http = self._server.http
         left = self._pending()
-        taken = self._written - left
-        # More than before is what the application has added meanwhile.
-        if left and (taken < 0 or taken >= max(1.0, http.body_min_rate * http.write_timeout)):
+        if took_enough(self._written, left, http):
             self._written = left
             return now + http.write_timeout
         self.abort()
@@ -494,6 +493,4 @@ class HttpProtocol(asyncio.Protocol):
 
     def _pending(self) -> int:
         """Bytes that the client has yet to take."""
-        transport = self.transport
-        left = self._file.left if self._file is not None else 0
-        return left + transport.get_write_buffer_size() + unacknowledged(transport)
+        return (self._file.left if self._file is not None else 0) + pending(self.transport)

@@ -1,9 +1,9 @@
 """A worker at work: its listeners, its connections, its tick, and its end.
 
 The end, in this order: accept no more (the kernel's listener stays, and so does its backlog), tell the
-application, hand each connection over to the heirs as soon as nothing is in flight on it, tell answers that
-go on for long, shut the application down. Where there are no heirs, and when time runs short, connections are
-closed instead. `drain_timeout` cuts off what has not finished.
+application, hand each connection over to the heirs as soon as nothing is in flight on it, close WebSockets,
+tell answers that go on for long, shut the application down. Where there are no heirs, and when time runs
+short, connections are closed instead. `drain_timeout` cuts off what has not finished.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from math import inf
 
 from sdserve.core.gateway.options import WorkerOptions
 from sdserve.core.http.options import HttpOptions
+from sdserve.core.websocket.options import WebSocketOptions
 from sdserve.core.wire.moved import Moved
 from sdserve.host import scoreboard
 from sdserve.host.scoreboard import ScoreboardRow
@@ -32,6 +33,7 @@ from sdserve.worker.http import HttpProtocol
 from sdserve.worker.in_flight import InFlight
 from sdserve.worker.recycling import Recycling
 from sdserve.worker.refusals import Refusals
+from sdserve.worker.websockets import WebSockets
 
 log = logging.getLogger("sdserve.worker")
 
@@ -66,6 +68,7 @@ class Server:
         loop: asyncio.AbstractEventLoop,
         gateway: Gateway,
         http: HttpOptions,
+        websocket: WebSocketOptions,
         workers: WorkerOptions,
         row: ScoreboardRow,
         access: AccessLog | None,
@@ -86,6 +89,8 @@ class Server:
         that the row is right should the loop never turn again."""
         self._protocols: set[HttpProtocol] = set()
         self._in_flight = InFlight(self._protocols, self.clock.now)
+        self._websockets = gateway.websockets = WebSockets(self, websocket)
+        self._websocket_drain = min(workers.websocket_drain, workers.drain_timeout * (1 - _CLOSING_TIME))
         self._adoptions: set[asyncio.Task[None]] = set()
         self._acceptors: list[Acceptor] = []
         self._inbox: Inbox | None = None
@@ -173,6 +178,21 @@ class Server:
         """A connection is gone."""
         self._protocols.discard(protocol)
         self._in_flight.forget(protocol)
+        self.gone()
+
+    def switched(self, protocol: HttpProtocol, head: bytes) -> None:
+        """A request was answered with `head`, a 101: its connection is none of HTTP's any more."""
+        self._protocols.discard(protocol)
+        self._in_flight.forget(protocol)
+        self.requests += 1
+        self.in_flight -= 1
+        protocol.exchange = None
+        if protocol.access is not None:
+            protocol.access.response_began(head, 0)
+            protocol.access.response_ended(protocol.client)
+
+    def gone(self) -> None:
+        """There is a connection less."""
         self.row.words[scoreboard.CONNECTIONS] -= 1
         self._disconnected()
         self._check_drained()
@@ -226,6 +246,7 @@ class Server:
         for protocol in list(self._protocols):
             protocol.tick(now)
         self._in_flight.tick(now)
+        self._websockets.tick(now)
         if self._drain_deadline is not None:
             self._go_on_draining(now)
             return
@@ -257,6 +278,7 @@ class Server:
             for acceptor in self._acceptors:
                 acceptor.stop()
             self.gateway.draining.set()
+        self._websockets.drain(self._websocket_drain, restart=heir is not None)
         self._send_away()
         self._check_drained()
 
@@ -320,6 +342,7 @@ class Server:
         if (
             self._drain_deadline is not None
             and not self._protocols
+            and not self._websockets
             and not self._adoptions
             and not self.gateway.busy
             and not self._drained.done()
@@ -340,14 +363,16 @@ class Server:
             self.outbox = None
 
     def _cut_off(self) -> None:
-        if self._protocols or self.gateway.busy:
+        connections = len(self._protocols) + len(self._websockets)
+        if connections or self.gateway.busy:
             log.warning(
                 "workers.drain_timeout has passed: %d connections are cut off, %d calls are left",
-                len(self._protocols),
+                connections,
                 self.gateway.busy,
             )
         for protocol in list(self._protocols):
             protocol.abort()
+        self._websockets.abort()
         if not self._drained.done():
             self._drained.set_result(None)
             self._close_mail()

@@ -22,6 +22,7 @@ from sdserve.worker.clock import TICK
 from sdserve.worker.http import HttpProtocol
 from sdserve.worker.threads import ThreadPool
 from sdserve.worker.watchdog import Watchdog
+from sdserve.worker.websockets import WebSockets
 from sdserve.worker.wsgi_exchange import WsgiExchange
 from sdserve.worker.wsgi_files import FileWrapper
 from sdserve.worker.wsgi_inline import InlineExchange
@@ -58,6 +59,8 @@ class WsgiGateway:
         self.watchdog: Watchdog | None = None
         """Ends calls on the loop's own thread that take too long, if that is wanted."""
         self.draining = asyncio.Event()
+        self.websockets: WebSockets
+        """Part of what a gateway has; WSGI knows none."""
         self.context = copy_context()
         """What the context variables of each call begin with."""
         self._options = workers

@@ -16,6 +16,9 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from websockets.exceptions import WebSocketException
+from websockets.sync.client import connect
+
 from tests.bench.cases import Case
 
 ROOT = Path(__file__).parent.parent.parent
@@ -39,7 +42,8 @@ def uvicorn(case: Case, port: int) -> list[str]:
 
 
 def granian(case: Case, port: int) -> list[str]:
-    options = ["--interface", case.interface, "--http", "1", "--no-ws", "--no-access-log", "--workers", "1"]
+    options = ["--interface", case.interface, "--http", "1", "--no-access-log", "--workers", "1"]
+    options.append("--ws" if case.message_size else "--no-ws")
     if case.interface == "asgi":
         options += ["--loop", "uvloop"]
     else:
@@ -69,7 +73,7 @@ COMMANDS: dict[str, Callable[[Case, int], list[str]]] = {
 
 def versions() -> str:
     """One line that says which versions were compared."""
-    names = ("uvicorn", "httptools", "uvloop", "granian", "gunicorn")
+    names = ("uvicorn", "httptools", "websockets", "uvloop", "granian", "gunicorn")
     return ", ".join(f"{name} {version(name)}" for name in names)
 
 
@@ -127,7 +131,7 @@ def running(name: str, case: Case, *, core: int) -> Iterator[Running]:
         )
         try:
             wait_until_listening(process, port)
-            verify(case, port)
+            (verify_echo if case.message_size else verify)(case, port)
             yield Running(port=port, pid=process.pid, core=core)
         except BenchError as error:
             log.seek(0)
@@ -176,6 +180,19 @@ def verify(case: Case, port: int) -> None:
         client.close()
     if len(local_addresses) != 1:
         raise BenchError("does not keep the connection alive")
+
+
+def verify_echo(case: Case, port: int) -> None:
+    """Two messages on one connection must come back as they were."""
+    message = os.urandom(case.message_size)
+    try:
+        with connect(f"ws://127.0.0.1:{port}/", compression=None, open_timeout=START_TIMEOUT) as client:
+            for _ in range(2):
+                client.send(message)
+                if client.recv(START_TIMEOUT) != message:
+                    raise BenchError("does not send back what it got")
+    except (OSError, WebSocketException) as error:
+        raise BenchError(f"failed the trial message: {error!r}") from error
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

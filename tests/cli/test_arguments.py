@@ -2,7 +2,7 @@ import pytest
 
 from sdserve.cli.main import main
 
-SECTIONS = "app, listen:NAME, workers, reload, http, log, environment"
+SECTIONS = "app, listen:NAME, workers, reload, http, websocket, log, environment"
 WHICH_HOST = "of which host? 0.0.0.0:80 is all of IPv4, [::]:80 all of IPv6"
 
 

@@ -15,6 +15,7 @@ from sdserve.config.values import Source
 from sdserve.core.fleet.options import FleetOptions
 from sdserve.core.gateway.options import AppOptions, WorkerOptions
 from sdserve.core.http.options import HttpOptions
+from sdserve.core.websocket.options import WebSocketOptions
 from sdserve.errors import ConfigurationError
 from sdserve.host.cpus import usable_cpus
 
@@ -44,6 +45,7 @@ loop = asyncio
 boot_timeout = 2m
 drain_timeout = 1h
 drain_soft = 20s
+websocket_drain = 1m
 max_requests = 10000
 max_age = 1d
 max_memory = 500M
@@ -77,6 +79,14 @@ keepalive_timeout = 3s
 write_timeout = 500ms
 server_header = ""
 
+[websocket]
+max_message = 1M
+max_queue = 16
+compression = no
+ping_interval = 30s
+ping_timeout = 0
+close_timeout = 5s
+
 [log]
 level = debug
 access = yes
@@ -105,6 +115,7 @@ AS_CONFIGURED = Configuration(
         loop="asyncio",
         drain_timeout=3600,
         drain_soft=20,
+        websocket_drain=60,
         max_requests=10_000,
         max_age=86400,
         max_memory=500 << 20,
@@ -132,6 +143,14 @@ AS_CONFIGURED = Configuration(
         write_timeout=0.5,
         server_header="",
     ),
+    websocket=WebSocketOptions(
+        max_message=1 << 20,
+        max_queue=16,
+        compression=False,
+        ping_interval=30,
+        ping_timeout=0,
+        close_timeout=5,
+    ),
     log=LogOptions(level="debug", access=True),
     environment={"DEBUG": "1"},
 )
@@ -152,6 +171,7 @@ def test_an_application_alone_is_enough(etc):
         fleet=FleetOptions(),
         workers=WorkerOptions(),
         http=HttpOptions(),
+        websocket=WebSocketOptions(),
         log=LogOptions(),
     )
 

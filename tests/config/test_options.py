@@ -7,8 +7,9 @@ from sdserve.config.options import BY_SECTION, OPTIONS
 from sdserve.core.fleet.options import FleetOptions
 from sdserve.core.gateway.options import AppOptions, WorkerOptions
 from sdserve.core.http.options import HttpOptions
+from sdserve.core.websocket.options import WebSocketOptions
 
-OWNERS = (AppOptions, Listener, FleetOptions, WorkerOptions, HttpOptions, LogOptions)
+OWNERS = (AppOptions, Listener, FleetOptions, WorkerOptions, HttpOptions, WebSocketOptions, LogOptions)
 
 NO_OPTIONS = {
     "Listener.name",

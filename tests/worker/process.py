@@ -17,6 +17,7 @@ from sdserve.config.model import Configuration, LogOptions
 from sdserve.core.fleet.options import FleetOptions
 from sdserve.core.gateway.options import AppOptions, WorkerOptions
 from sdserve.core.http.options import HttpOptions
+from sdserve.core.websocket.options import WebSocketOptions
 from sdserve.host.importer import import_application
 from sdserve.host.scoreboard import Scoreboard
 from sdserve.host.worker_context import WorkerContext
@@ -34,6 +35,7 @@ def main() -> int:
         fleet=FleetOptions(**options["fleet"]),
         workers=WorkerOptions(**options["workers"]),
         http=HttpOptions(),
+        websocket=WebSocketOptions(),
         log=LogOptions(),
     )
     context = WorkerContext(

@@ -24,6 +24,7 @@ from typing import Any
 from sdserve.core.gateway.interface import ASGI, AUTO, detect_interface
 from sdserve.core.gateway.options import WorkerOptions
 from sdserve.core.http.options import HttpOptions
+from sdserve.core.websocket.options import WebSocketOptions
 from sdserve.host.scoreboard import WORDS, ScoreboardRow
 from sdserve.worker.access import AccessLog
 from sdserve.worker.asgi import AsgiGateway
@@ -159,6 +160,7 @@ class Worker:
         request_timeout: float = 0.0,
         max_queue_time: float = 0.0,
         workers: dict[str, Any] | None = None,
+        websocket: dict[str, Any] | None = None,
         mailbox: socket.socket | None = None,
         access: bool = False,
         unix: str = "",
@@ -182,6 +184,7 @@ class Worker:
             max_queue_time=max_queue_time,
             **(workers or {}),
         )
+        self._websocket = WebSocketOptions(**(websocket or {}))
         self._mailbox = mailbox
         self._access = access
         self._listener = _listen(unix, ipv6, send_buffer)
@@ -215,13 +218,16 @@ class Worker:
 
     async def _serve(self) -> None:
         if self._interface == ASGI:
-            gateway: Any = AsgiGateway(self._application, self.loop, self._options.request_timeout)
+            gateway: Any = AsgiGateway(
+                self._application, self.loop, self._options.request_timeout, self._websocket
+            )
         else:
             gateway = WsgiGateway(self._application, self.loop, self._options, self._http.body_memory)
         self.server = Server(
             loop=self.loop,
             gateway=gateway,
             http=self._http,
+            websocket=self._websocket,
             workers=self._options,
             row=self.row,
             access=AccessLog() if self._access else None,

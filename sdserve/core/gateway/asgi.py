@@ -138,6 +138,20 @@ def _check_file(message: Mapping[str, Any]) -> str:
     return ""
 
 
+def _check_accept(message: Mapping[str, Any]) -> str:
+    subprotocol = message.get("subprotocol")
+    if not isinstance(subprotocol, str | None):
+        return f"a subprotocol that is no str but {_kind(subprotocol)}"
+    return _check_headers(message)
+
+
+def _check_close(message: Mapping[str, Any]) -> str:
+    code, reason = message.get("code", 1000), message.get("reason")
+    if not isinstance(code, int | None):
+        return f"a code that is no int but {_kind(code)}"
+    return "" if isinstance(reason, str | None) else f"a reason that is no str but {_kind(reason)}"
+
+
 def _kind(value: object) -> str:
     return type(value).__name__
 
@@ -148,4 +162,7 @@ _CHECKS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "http.response.early_hint": _check_links,
     "http.response.pathsend": _check_path,
     "http.response.zerocopysend": _check_file,
+    "websocket.accept": _check_accept,
+    "websocket.close": _check_close,
+    "websocket.http.response.start": _check_start,
 }

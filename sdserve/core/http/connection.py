@@ -250,6 +250,12 @@ class Connection:
         self.must_close = True
         self.deadline = inf
 
+    def leave(self) -> bytes:
+        """The connection speaks another protocol from now on: return what was received of that."""
+        unused, self._input.data = self.unused, b""
+        self._state = _CLOSED
+        return unused
+
     # Bytes out
 
     def send_continue(self, now: float) -> bytes:
