@@ -24,6 +24,7 @@ from sdserve.worker.sockets import descriptor_of, reset_when_closed, unacknowled
 
 if TYPE_CHECKING:
     from sdserve.config.model import Listener
+    from sdserve.core.tls.facts import TlsFacts
     from sdserve.core.wire.moved import Moved
     from sdserve.worker.server import Server
 
@@ -59,6 +60,7 @@ class HttpProtocol(asyncio.Protocol):
         "listener",
         "local",
         "loop",
+        "tls",
         "transport",
         "write_paused",
     )
@@ -73,6 +75,7 @@ class HttpProtocol(asyncio.Protocol):
         self.listener = listener
         self.client = client
         self.local = local
+        self.tls: TlsFacts | None = None
         self.connection = Connection(server.http, server.clock.now)
         if moved is not None:
             self.connection.resume(moved.pending, moved.requests, moved.deadline)
@@ -400,7 +403,7 @@ class HttpProtocol(asyncio.Protocol):
         transport = self.transport
         if self.exchange is not None or self._advancing or transport.is_closing():
             return
-        if self._server.outbox is None or not self.connection.movable:
+        if self._server.outbox is None or self.tls is not None or not self.connection.movable:
             self._advance()
         elif transport.get_write_buffer_size():
             # Have the transport tell, by `resume_writing`, when the last byte of the answer is sent.
@@ -431,12 +434,9 @@ class HttpProtocol(asyncio.Protocol):
         except OSError:
             transport.abort()  # the client is gone already
 
-    def drain(self, fresh: bool = False) -> None:
-        """Finish the request that is being answered, then close; close at once if there is none.
-
-        A `fresh` connection came a moment ago: its first request may be on its way.
-        """
-        if self._lingering < 0 and self.connection.drain(self._clock.now, fresh=fresh):
+    def drain(self, grace: float = 0.0) -> None:
+        """Finish the request that is being answered, then close; without one after `grace` seconds."""
+        if self._lingering < 0 and self.connection.drain(self._clock.now, grace=grace):
             self.close_idle()
 
     def abort(self) -> None:

@@ -19,6 +19,7 @@ from math import inf
 
 from sdserve.config.model import Listener
 from sdserve.core.gateway.options import WorkerOptions
+from sdserve.core.http.connection import FIRST_REQUEST
 from sdserve.core.http.options import HttpOptions
 from sdserve.core.wire.moved import Moved
 from sdserve.host import scoreboard
@@ -31,6 +32,8 @@ from sdserve.worker.handover import Inbox, Outbox
 from sdserve.worker.http import HttpProtocol
 from sdserve.worker.recycling import Recycling
 from sdserve.worker.refusals import Refusals
+from sdserve.worker.tls import Handshakes
+from sdserve.worker.tls_contexts import TlsContexts
 
 log = logging.getLogger("sdserve.worker")
 
@@ -39,6 +42,10 @@ _LAST_WORD = 1.0
 
 _CLOSING_TIME = 0.2
 """The last part of the time to drain, in which connections are closed in order, and not handed over."""
+
+_QUIET = 5.0
+"""Seconds that a connection which cannot be handed over may be idle while others are: long enough for who
+sends requests one after the other, short enough not to keep a worker for who may never send another."""
 
 _RECLAIMED = 16
 """Idle connections that are closed at once when there is no room for more."""
@@ -85,6 +92,14 @@ class Server:
         that the row is right should the loop never turn again."""
         self._protocols: set[HttpProtocol] = set()
         self._adoptions: set[asyncio.Task[None]] = set()
+        self.tls: dict[str, TlsContexts] = {}
+        """For new connections, by the name of the listener; those not in it speak plain HTTP."""
+        self._handshakes = Handshakes(
+            now=lambda: self.clock.now,
+            standing=lambda: self.clock.standing[0],
+            failed=self._handshake_failed,
+            refused=self._handshake_refused,
+        )
         self._listeners: dict[str, Listener] = {}
         self._acceptors: list[Acceptor] = []
         self._inbox: Inbox | None = None
@@ -150,9 +165,13 @@ class Server:
     async def _connect(self, connected: socket.socket, listener: Listener, moved: Moved | None) -> None:
         try:
             client, local = _addresses(connected)
-            await self.loop.connect_accepted_socket(
-                lambda: HttpProtocol(self, listener, client, local, moved), connected
-            )
+
+            def make_http() -> HttpProtocol:
+                return HttpProtocol(self, listener, client, local, moved)
+
+            contexts = self.tls.get(listener.name) if moved is None or moved.tls else None
+            make = self._handshakes.factory(listener, contexts, make_http) if contexts else make_http
+            await self.loop.connect_accepted_socket(make, connected)
         except OSError as error:
             connected.close()
             self._disconnected()
@@ -164,10 +183,10 @@ class Server:
         words = self.row.words
         words[scoreboard.ACCEPTED] += 1
         words[scoreboard.CONNECTIONS] += 1
-        if self.outbox is not None:
+        if self.outbox is not None and protocol.tls is None:
             self.loop.call_soon(protocol.move)  # its transport is not complete before this has returned
         elif self._drain_deadline is not None:
-            protocol.drain(fresh=True)
+            protocol.drain(grace=FIRST_REQUEST)
 
     def closed(self, protocol: HttpProtocol) -> None:
         """A connection is gone."""
@@ -175,6 +194,13 @@ class Server:
         self.row.words[scoreboard.CONNECTIONS] -= 1
         self._disconnected()
         self._check_drained()
+
+    def _handshake_failed(self) -> None:
+        self._disconnected()
+        self._check_drained()
+
+    def _handshake_refused(self, transport: asyncio.Transport, error: Exception) -> None:
+        self.refusals.shaken_off(transport.get_extra_info("peername"), error)
 
     def _disconnected(self) -> None:
         self._connections -= 1
@@ -224,6 +250,8 @@ class Server:
         now = self.clock.now
         for protocol in list(self._protocols):
             protocol.tick(now)
+        if self._handshakes:
+            self._handshakes.tick(now)
         if self._drain_deadline is not None:
             self._go_on_draining(now)
             return
@@ -267,12 +295,16 @@ class Server:
 
     def _send_away(self) -> None:
         """Have each connection go, or see to it that it goes once it can."""
+        if self.outbox is None:
+            self._handshakes.hurry()
+        else:
+            self.row.words[scoreboard.HANDED_OVER] += self._handshakes.hand_over(self.outbox)
         for protocol in list(self._protocols):
             if self.outbox is None:
                 protocol.drain()
-            elif self.outbox.is_full:
-                break
-            else:
+            elif protocol.tls is not None:
+                protocol.drain(grace=_QUIET)
+            elif not self.outbox.is_full:
                 protocol.move()
 
     def _hand_over_no_more(self) -> None:
@@ -314,6 +346,7 @@ class Server:
             self._drain_deadline is not None
             and not self._protocols
             and not self._adoptions
+            and not self._handshakes
             and not self.gateway.busy
             and not self._drained.done()
             and not self._take_last_mail()
@@ -341,6 +374,7 @@ class Server:
             )
         for protocol in list(self._protocols):
             protocol.abort()
+        self._handshakes.abort()
         if not self._drained.done():
             self._drained.set_result(None)
             self._close_mail()

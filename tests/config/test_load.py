@@ -404,7 +404,7 @@ def test_the_example_of_the_manual_is_right(etc):
         ),
         (
             "certificate = a.pem\nclient_certificate = optional",
-            "5: [listen:a] client_certificate: needs a client_ca, by which certificates of clients can be verified",
+            "5: [listen:a] client_certificate: needs a client_ca, by which certificates of clients can be ",
         ),
         (
             "certificate = credential:",

@@ -29,13 +29,20 @@ class Moved:
     """That were begun on it."""
     deadline: float = 0.0
     """For the next head: seconds of CLOCK_MONOTONIC, which all processes of a machine share."""
+    tls: bool = False
+    """It has to begin with TLS: nothing has come on it yet."""
     pending: bytes = b""
     """Read from the socket, and no request has used it yet."""
 
 
 def encode_moved(moved: Moved) -> bytes:
     """Return the packet; `pending` has at most `MAX_PENDING` bytes."""
-    facts = {"listener": moved.listener, "requests": moved.requests, "deadline": round(moved.deadline, 3)}
+    facts = {
+        "listener": moved.listener,
+        "requests": moved.requests,
+        "deadline": round(moved.deadline, 3),
+        "tls": moved.tls,
+    }
     return json.dumps(facts).encode("ascii") + b"\n" + moved.pending
 
 
@@ -47,9 +54,10 @@ def decode_moved(packet: bytes) -> Moved:
         listener = said.get("listener", "")
         requests = said.get("requests", 0)
         deadline = said.get("deadline", 0.0)
+        tls = said.get("tls", False)
     except (ValueError, AttributeError, RecursionError):
         raise WireError("a connection came with facts that cannot be read") from None
     is_time = type(deadline) in (int, float) and isfinite(deadline)
-    if type(listener) is not str or type(requests) is not int or not is_time:
+    if type(listener) is not str or type(requests) is not int or type(tls) is not bool or not is_time:
         raise WireError("a connection came with facts of the wrong type")
-    return Moved(listener=listener, requests=requests, deadline=float(deadline), pending=pending)
+    return Moved(listener=listener, requests=requests, deadline=float(deadline), tls=tls, pending=pending)

@@ -14,6 +14,7 @@ from sdserve.errors import WireError
         Moved,
         listener=st.text(max_size=50),
         requests=st.integers(0, 2**63),
+        tls=st.booleans(),
         deadline=st.integers(0, 2**43).map(lambda number: number / 8),
         pending=st.binary(max_size=300),
     )
@@ -48,6 +49,7 @@ def test_facts_that_cannot_be_read(packet):
     "facts",
     [
         b'"listener":1',
+        b'"tls":1',
         b'"requests":1.5',
         b'"requests":true',
         b'"deadline":"x"',
