@@ -23,6 +23,7 @@ def serve(loop_kind, monkeypatch):
     """Start a worker for an application; it is drained at the end of the test."""
     monkeypatch.setattr("sdserve.worker.server.TICK", serving.TICK)
     monkeypatch.setattr("sdserve.worker.http.TICK", serving.TICK)
+    monkeypatch.setattr("sdserve.worker.tls.TICK", serving.TICK)
     monkeypatch.setattr("sdserve.worker.asgi.TICK", serving.TICK)
     monkeypatch.setattr("sdserve.worker.wsgi.TICK", serving.TICK)
     level = logging.getLogger("sdserve").level
