@@ -101,6 +101,12 @@ def _read_authorities(file: str) -> str:
     return text
 
 
+def is_unseen(options: TlsOptions) -> bool:
+    """Whether a file is a credential, and this process is not the service that gets it."""
+    names = (*options.certificates, *options.keys, options.client_ca)
+    return CREDENTIALS_DIRECTORY not in os.environ and any(name.startswith(CREDENTIAL) for name in names)
+
+
 def path_of(name: str) -> str:
     """Return the path of a file that options name. CertificateError for a credential where there are none."""
     if not name.startswith(CREDENTIAL):

@@ -16,7 +16,7 @@ from sdserve.host.control_socket import ControlSocket
 from sdserve.host.listeners import ListenSocket
 from sdserve.host.scoreboard import Scoreboard
 from sdserve.host.signals import Signals
-from sdserve.supervisor import banner, loop, observe, status
+from sdserve.supervisor import banner, certificates, loop, observe, status
 from sdserve.supervisor.control import Control
 from sdserve.supervisor.house import ROWS, House, Prepared
 
@@ -36,8 +36,9 @@ def supervise(configuration: Configuration, read_again: Callable[[], Configurati
     """
     first = Prepared.of(configuration)  # now, for its own exit code
     listeners = open_listeners(configuration)
+    certificates.warn(first.materials)
     for listener in listeners:
-        _log.info("[listen:%s] at %s", listener.name, banner.url(listener))
+        _log.info("[listen:%s] at %s", listener.name, banner.url(listener, configuration))
     process.become_subreaper()
     house = House(
         configuration=configuration,
@@ -50,7 +51,9 @@ def supervise(configuration: Configuration, read_again: Callable[[], Configurati
     )
     try:
         if control := open_control(configuration.name):
-            house.control = Control(control, house.poller, lambda: status.describe(house))
+            house.control = Control(
+                control, house.poller, lambda: status.describe(house), lambda: certificates.renew(house)
+            )
         return loop.run(house, Fleet(options=configuration.fleet))
     finally:
         # Given back they would end us: one that comes now must not change the exit code.

@@ -23,9 +23,9 @@ from typing import Any
 from sdserve import __version__
 from sdserve.core.fleet import events
 from sdserve.core.wire import control as language
-from sdserve.core.wire.control import Answer, Reload, Request, Scale
+from sdserve.core.wire.control import Answer, Reload, ReloadCertificates, Request, Scale
 from sdserve.core.wire.varlink import Call, ServerLink
-from sdserve.errors import WireError
+from sdserve.errors import CertificateError, WireError
 from sdserve.host.control_socket import ControlSocket, peer_user
 
 _log = logging.getLogger("sdserve")
@@ -63,12 +63,20 @@ class Control:
     """The listener, and everybody who is connected to it."""
 
     def __init__(
-        self, listener: ControlSocket, poller: select.epoll, describe: Callable[[], Mapping[str, Any]]
+        self,
+        listener: ControlSocket,
+        poller: select.epoll,
+        describe: Callable[[], Mapping[str, Any]],
+        renew: Callable[[], str],
     ) -> None:
-        """Own `listener`; borrow `poller`, in which all descriptors are kept. `describe` is the status."""
+        """Own `listener`; borrow `poller`, in which all descriptors are kept.
+
+        `describe` is the status; `renew` has new certificates be used, or raises CertificateError.
+        """
         self._listener = listener
         self._poller = poller
         self._describe = describe
+        self._renew = renew
         self._clients: dict[int, _Client] = {}
         """By descriptor; whoever was heard last is last."""
         self._waiting: dict[int, tuple[_Client, Request]] = {}
@@ -199,8 +207,17 @@ class Control:
             else:
                 self._waiting[token] = (client, request)
             yield _asked(request, token)
+        elif isinstance(request, ReloadCertificates):
+            self._answer(client, self._renewed())
         else:
             self._answer(client, Answer(parameters={"status": self._describe()}))
+
+    def _renewed(self) -> Answer:
+        try:
+            return Answer(parameters={"message": self._renew()})
+        except CertificateError as error:
+            _log.error("new certificates are not used: %s", error)
+            return Answer(error=language.RELOAD_FAILED, parameters={"reason": str(error)})
 
     def _answer(self, client: _Client, answer: Answer) -> None:
         link = client.link

@@ -8,7 +8,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from math import inf
@@ -16,6 +16,7 @@ from math import inf
 from sdserve.config.model import Configuration
 from sdserve.core.fleet.model import Fleet
 from sdserve.core.fleet.options import MOST_WORKERS, FleetOptions
+from sdserve.core.tls.material import Material
 from sdserve.host import process, release
 from sdserve.host.channel import Channel
 from sdserve.host.listeners import ListenSocket
@@ -25,6 +26,7 @@ from sdserve.host.release import Release
 from sdserve.host.scoreboard import Scoreboard, ScoreboardRow
 from sdserve.host.signals import Signals
 from sdserve.host.terminal import Terminal
+from sdserve.supervisor import certificates
 from sdserve.supervisor.control import Control
 from sdserve.supervisor.watch import Watch
 
@@ -42,16 +44,19 @@ class Prepared:
     """When it was found: seconds, CLOCK_MONOTONIC."""
     since_ns: int
     """The same in nanoseconds since the epoch, as files have it."""
+    materials: Mapping[str, Material] = field(default_factory=dict)
+    """Certificates and keys, by listener; these change without a new generation."""
 
     @classmethod
     def of(cls, configuration: Configuration) -> Prepared:
-        """Resolve what `configuration` points to now. ReleaseError if that cannot be used."""
+        """Resolve what `configuration` points to now. ReleaseError or CertificateError if that is no use."""
         app = configuration.app
         return cls(
             configuration=configuration,
             since=time.monotonic(),
             since_ns=time.time_ns(),  # before anything is looked at
             release=release.resolve(app.directory, app.venv),
+            materials=certificates.read(configuration.listen),
         )
 
 

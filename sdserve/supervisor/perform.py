@@ -19,7 +19,8 @@ from sdserve.core.fleet import effects, events
 from sdserve.core.fleet.model import Phase
 from sdserve.errors import SdserveError
 from sdserve.host import channel, limits, notify, stacks
-from sdserve.supervisor import banner, spawn
+from sdserve.host.fds import Fd
+from sdserve.supervisor import banner, certificates, spawn
 from sdserve.supervisor.house import House, Prepared, Worker, Zygote
 
 _log = logging.getLogger("sdserve")
@@ -38,6 +39,7 @@ def _prepare_generation(house: House, effect: effects.PrepareGeneration) -> list
         house.prepared[number] = Prepared.of(configuration)
     except (SdserveError, OSError) as error:
         return [events.GenerationRefused(number, reason=str(error))]
+    certificates.warn(house.prepared[number].materials)
     remark = ""
     if options := needing_restart(house.configuration, configuration):
         remark = f"a restart is needed for what has changed of {', '.join(options)}"
@@ -114,13 +116,17 @@ def _ask_for_worker(house: House, zygote: Zygote, effect: effects.Fork) -> None:
     )
     order = wire.ForkWorker(generation=effect.generation, serial=effect.serial, slot=effect.slot, row=row)
     house.admit_worker(worker)
+    packed: list[Fd] = []
     try:
-        zygote.channel.send(order, [theirs.fileno()])
+        packed = certificates.pack(house.prepared[effect.generation].materials)
+        zygote.channel.send(order, [theirs.fileno(), *(fd.fileno() for fd in packed)])
     except OSError:
         house.forget_worker(worker)
         raise
     finally:
         theirs.close()
+        for fd in packed:
+            fd.close()
 
 
 def _drain(house: House, effect: effects.Drain) -> list[events.Event]:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from time import monotonic
+from time import monotonic, time
 from typing import Any
 
 from sdserve import __version__
 from sdserve.config.changes import needing_restart
 from sdserve.core.fleet.model import Generation
 from sdserve.core.fleet.model import Worker as FleetWorker
+from sdserve.core.tls import material as rules
 from sdserve.errors import ConfigurationError, SdserveError
 from sdserve.host import scoreboard
 from sdserve.host.addresses import describe as describe_address
+from sdserve.supervisor import certificates
 from sdserve.supervisor.house import House, Prepared
 
 
@@ -40,6 +42,7 @@ def describe(house: House) -> dict[str, Any]:
             }
             for listener in house.listeners
         ],
+        "certificates": _certificates(house),
         "workers": [
             _worker(house, worker, now)
             for worker in sorted(fleet.workers.values(), key=lambda worker: (worker.slot, -worker.serial))
@@ -71,6 +74,11 @@ def _role(house: House, generation: Generation) -> str:
     return roles.get(generation.number, "old")
 
 
+def _certificates(house: House) -> list[dict[str, Any]]:
+    prepared = house.prepared.get(house.fleet.current)
+    return certificates.describe(prepared.materials, time()) if prepared else []
+
+
 def _worker(house: House, worker: FleetWorker, now: float) -> dict[str, Any]:
     known = house.workers.get(worker.serial)
     words = house.row_of(known).words if known else [0] * scoreboard.WORDS
@@ -91,7 +99,10 @@ def _worker(house: House, worker: FleetWorker, now: float) -> dict[str, Any]:
 def _hints(house: House) -> Iterator[str]:
     """What a reload, or only a restart, would change."""
     current = house.prepared.get(house.fleet.current)
-    if current is None or house.fleet.reload is not None:
+    if current is None:
+        return
+    yield from rules.warnings(current.materials, time())
+    if house.fleet.reload is not None:
         return
     try:
         fresh = Prepared.of(house.read_configuration())
@@ -107,6 +118,8 @@ def _hints(house: House) -> Iterator[str]:
     ):
         if old != new:
             yield f"{name} is {new} now, reload to use it"
+    if fresh.materials != current.materials and fresh.configuration.listen == current.configuration.listen:
+        yield "certificates have changed, `sdserve reload --certificates` to show them"
     if fresh.configuration != current.configuration:
         yield "the configuration has changed, reload to use it"
     if options := needing_restart(house.configuration, fresh.configuration):

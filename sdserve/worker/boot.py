@@ -15,8 +15,9 @@ from typing import Any
 from sdserve.config.model import Configuration, Listener
 from sdserve.core.gateway.interface import ASGI, detect_interface
 from sdserve.core.wire.messages import MOST_CHANGED, BootFailed, Ready, RecycleAsked
-from sdserve.errors import EXIT_BOOT, EXIT_OK, BootError
+from sdserve.errors import EXIT_BOOT, EXIT_OK, BootError, CertificateError, WireError
 from sdserve.host import logs, modules, stacks
+from sdserve.host.fds import Fd
 from sdserve.host.importer import import_application
 from sdserve.host.worker_context import WorkerContext
 from sdserve.worker.access import AccessLog
@@ -24,6 +25,7 @@ from sdserve.worker.asgi import AsgiGateway
 from sdserve.worker.channel import Channel
 from sdserve.worker.exchange import Gateway
 from sdserve.worker.server import Server
+from sdserve.worker.tls_contexts import read_contexts
 from sdserve.worker.warmup import warm_up
 from sdserve.worker.wsgi import WsgiGateway
 
@@ -98,6 +100,8 @@ async def _serve(
         row=context.row,
         access=AccessLog() if configuration.log.access else None,
     )
+    if context.certificates is not None:
+        server.tls = read_contexts(context.certificates, configuration.listen)
     identity = {"generation": context.generation, "serial": context.serial}
 
     server.when_retiring = lambda reason: channel.send(RecycleAsked(**identity, reason=reason))
@@ -112,7 +116,14 @@ async def _serve(
             raise
     loop.add_signal_handler(signal.SIGTERM, server.retire, "it got SIGTERM")
     server.start(_with_options(context, configuration), context.mailbox)
-    channel.listen(loop, server.drain)
+
+    def renew(taken: Fd) -> None:
+        try:
+            server.tls = read_contexts(taken, configuration.listen)
+        except (CertificateError, WireError) as error:
+            log.error("the certificates stay as they were: %s", error)
+
+    channel.listen(loop, server.drain, renew)
     logs.keep_own_loggers()
     changed: tuple[str, ...] = ()
     if context.since_ns and context.application is None:

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable
 
 from sdserve.core.wire.codec import MAX_PACKET, decode, encode
-from sdserve.core.wire.messages import Drain, Message
+from sdserve.core.wire.messages import Certificates, Drain, Message
 from sdserve.errors import WireError
 from sdserve.host.channel import receive_packet
 from sdserve.host.fds import Fd
@@ -24,8 +24,13 @@ class Channel:
         self._socket = taken
         self._socket.setblocking(False)
 
-    def listen(self, loop: asyncio.AbstractEventLoop, drain: Callable[[Heir | None], None]) -> None:
-        """Call `drain` on the supervisor's order, or once it is gone."""
+    def listen(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        drain: Callable[[Heir | None], None],
+        renew: Callable[[Fd], None],
+    ) -> None:
+        """Call `drain` on the supervisor's order, or once it is gone; `renew` with new certificates."""
 
         def readable() -> None:
             try:
@@ -47,6 +52,8 @@ class Channel:
                 return
             if isinstance(message, Drain):
                 drain(_heir(message, descriptor))
+            elif isinstance(message, Certificates) and descriptor is not None:
+                renew(descriptor)
 
         loop.add_reader(self._socket.fileno(), readable)
 

@@ -8,10 +8,12 @@ from collections.abc import Iterable
 from sdserve.config.model import Listener
 from sdserve.core.tls.certificate import read, to_pem
 from sdserve.core.tls.facts import TlsFacts
-from sdserve.core.tls.material import Material, Materials, leaf_of
+from sdserve.core.tls.material import Material, Materials, decode, leaf_of
 from sdserve.core.tls.names import ByName
 from sdserve.core.tls.options import TlsOptions
 from sdserve.errors import CertificateError
+from sdserve.host import memfd
+from sdserve.host.fds import Fd
 from sdserve.host.tls import make_context
 
 
@@ -62,6 +64,16 @@ def _authorities(connection: ssl.SSLObject) -> tuple[bytes, ...]:
     """Return who has issued the client's certificate; before Python 3.13 nobody can be asked."""
     chain: list[bytes] = getattr(connection, "get_verified_chain", list)()
     return tuple(chain[1:])
+
+
+def read_contexts(taken: Fd, listeners: Iterable[Listener]) -> dict[str, TlsContexts]:
+    """Return what is in a descriptor that came from the supervisor, which is closed.
+
+    CertificateError or WireError if it cannot be used.
+    """
+    with taken:
+        materials = decode(memfd.content(taken.fileno()))
+    return contexts_of(listeners, materials)
 
 
 def contexts_of(listeners: Iterable[Listener], materials: Materials) -> dict[str, TlsContexts]:

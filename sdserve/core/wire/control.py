@@ -69,6 +69,15 @@ type Outcome (
   age: float
 )
 
+# What a listener shows to clients. Seconds: since 1970, and from now; what has expired has less than 0.
+type Certificate (
+  listener: string,
+  file: string,
+  names: []string,
+  not_after: int,
+  expires_in: float
+)
+
 type State (
   name: string,
   version: string,
@@ -81,6 +90,7 @@ type State (
   last_reload: ?Outcome,
   generations: []Generation,
   listeners: []Listener,
+  certificates: []Certificate,
   workers: []Worker,
   hints: []string
 )
@@ -89,13 +99,17 @@ type State (
 # worker. Answers when it has, or when it has failed and the generation before serves on.
 method Reload() -> (message: string)
 
+# Read the files of certificates and keys again, for new connections. No worker is replaced. Answers when all
+# workers have been told, or when the files cannot be used and all stays as it was.
+method ReloadCertificates() -> (message: string)
+
 # Run so many workers from now on, 1 to 1024, until the next reload. Answers when they are ready.
 method Scale(count: int) -> ()
 
 # How it is.
 method Status() -> (status: State)
 
-# The new generation was given up. The first line is a summary.
+# The new generation, or the new certificates, were given up. The first line is a summary.
 error ReloadFailed (reason: string)
 
 # The workers are not going to be that many.
@@ -142,6 +156,11 @@ class Reload:
 
 
 @dataclass(frozen=True, slots=True)
+class ReloadCertificates:
+    """Answered at once, by a message or by `RELOAD_FAILED`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Scale:
     """Answered when `count` workers are ready, or by `SCALE_FAILED`."""
 
@@ -153,7 +172,7 @@ class Status:
     """Answered at once."""
 
 
-Request = Reload | Scale | Status
+Request = Reload | ReloadCertificates | Scale | Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,6 +239,7 @@ def _invalid(parameter: str) -> Answer:
 
 METHODS: dict[str, tuple[tuple[str, ...], Callable[[Mapping[str, Any], str], Request | Answer]]] = {
     f"{INTERFACE}.Reload": ((), lambda *_: Reload()),
+    f"{INTERFACE}.ReloadCertificates": ((), lambda *_: ReloadCertificates()),
     f"{INTERFACE}.Scale": (("count",), _scale),
     f"{INTERFACE}.Status": ((), lambda *_: Status()),
     f"{SERVICE}.GetInfo": ((), _get_info),

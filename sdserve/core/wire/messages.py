@@ -3,7 +3,7 @@
     supervisor -> zygote    Open, ForkWorker
     zygote -> supervisor    Opened or OpenFailed, Forked or ForkRefused
     worker -> supervisor    Ready or BootFailed, RecycleAsked
-    supervisor -> worker    Drain
+    supervisor -> worker    Drain, Certificates
 
 Laws:
 
@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Raised whenever one side must not run with the other side's older half."""
 MOST_CHANGED = 20
 """Files that `Ready` names, so that it fits a packet whatever they are called."""
@@ -74,7 +74,11 @@ class OpenFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForkWorker:
-    """Fork one worker. Descriptor: its end of the channel between it and the supervisor."""
+    """Fork one worker.
+
+    Descriptors: its end of the channel between it and the supervisor, and, if a listener speaks TLS, what
+    `core.tls.material` encodes.
+    """
 
     generation: int = 0
     serial: int = 0
@@ -136,6 +140,14 @@ class Drain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Certificates:
+    """Show new connections these. Descriptor: what `core.tls.material` encodes, for all listeners."""
+
+    generation: int = 0
+    serial: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecycleAsked:
     """The worker wants to be replaced, and serves until it is told to drain."""
 
@@ -145,5 +157,15 @@ class RecycleAsked:
 
 
 Message = (
-    Open | Opened | OpenFailed | ForkWorker | Forked | ForkRefused | Ready | BootFailed | RecycleAsked | Drain
+    Open
+    | Opened
+    | OpenFailed
+    | ForkWorker
+    | Forked
+    | ForkRefused
+    | Ready
+    | BootFailed
+    | RecycleAsked
+    | Drain
+    | Certificates
 )
