@@ -194,15 +194,16 @@ class TlsLayer(asyncio.Protocol):
         """Pass on all that can be decrypted."""
         incoming, connection = self._incoming, self._object
         try:
-            # To ask OpenSSL until it wants more would cost an exception each time.
-            while pending := incoming.pending + connection.pending():
-                plain = connection.read(min(pending, _RECORD))
+            while True:
+                plain = connection.read(_RECORD)
                 if not plain:
                     self._hear_goodbye(above)
                     return
                 above.data_received(plain)
                 if self._goodbye_said or self._transport.is_closing():
                     return
+                if not incoming.pending:
+                    break  # asking OpenSSL whether there is more would cost an exception each time
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLError as error:

@@ -38,6 +38,8 @@ class Case:
     fields: tuple[tuple[str, str], ...] = ()
     body_size: int = 0
     """Bytes to POST; 0 makes it a GET."""
+    tls: bool = False
+    """Over TLS, on connections that are kept: what is measured is the records, not the handshake."""
 
     @property
     def expected(self) -> bytes:
@@ -71,6 +73,7 @@ CASES = (
     Case(
         name="asgi-fastapi", application="tests.bench.apps.fastapi_hello:app", interface="asgi", servers=ASGI
     ),
+    Case(name="asgi-hello-tls", application=f"{RAW}:asgi_hello", interface="asgi", servers=ASGI, tls=True),
     Case(name="wsgi-hello", application=f"{RAW}:wsgi_hello", interface="wsgi", servers=WSGI),
     Case(
         name="wsgi-12-fields",
@@ -92,6 +95,7 @@ CASES = (
 
 TARGETS = (
     Target(case="asgi-hello", peer="uvicorn", ratio=1.3),
+    Target(case="asgi-hello-tls", peer="uvicorn", ratio=1.3),
     Target(case="wsgi-hello", peer="gunicorn gthread 1", ratio=5.0),
     Target(case="wsgi-hello", peer="gunicorn gthread 8", ratio=5.0),
 )

@@ -71,11 +71,6 @@ class Certificate:
     names: tuple[str, ...]
     """The DNS names it is for, in lower case; without any, its common name."""
 
-    @property
-    def is_self_issued(self) -> bool:
-        """Whether it names nobody above it."""
-        return self.subject_encoded == self.issuer_encoded
-
 
 def read_pem(text: str) -> list[Certificate]:
     """Return all certificates in `text`, in order. ValueError with what is wrong with which one."""
@@ -138,8 +133,8 @@ def _rdns(name: Element) -> Iterator[Rdn]:
 def _common_names(rdns: list[Rdn]) -> Iterator[str]:
     for rdn in rdns:
         for kind, value in rdn:
-            if kind == _COMMON_NAME and value.tag in _STRINGS:
-                yield value.content.decode(_STRINGS[value.tag]).lower()
+            if kind == _COMMON_NAME and (text := _text(value)) is not None:
+                yield text.lower()
 
 
 def _dns_names(fields: list[Element]) -> Iterator[str]:
@@ -151,7 +146,7 @@ def _dns_names(fields: list[Element]) -> Iterator[str]:
             if der.object_identifier(parts[0].content) == _SUBJECT_ALT_NAME:
                 for name in der.only(parts[-1].expect(der.OCTET_STRING)).parts():
                     if name.tag == _DNS_NAME:
-                        yield name.content.decode("ascii").lower()
+                        yield name.content.decode("ascii", "backslashreplace").lower()
 
 
 def _rfc4514(rdns: Iterator[Rdn] | list[Rdn]) -> str:
@@ -160,8 +155,16 @@ def _rfc4514(rdns: Iterator[Rdn] | list[Rdn]) -> str:
 
 
 def _attribute(kind: str, value: Element) -> str:
-    if kind not in _TYPES or value.tag not in _STRINGS:
+    text = _text(value)
+    if kind not in _TYPES or text is None:
         return f"{_TYPES.get(kind, kind)}=#{value.encoded.hex()}"
-    text = value.content.decode(_STRINGS[value.tag])
     escaped = _SPECIAL.sub(lambda match: f"\\{match[0]}", text).replace("\0", "\\00")
     return f"{_TYPES[kind]}={escaped}"
+
+
+def _text(value: Element) -> str | None:
+    """Return a text, None for what is none: authorities do sign what does not keep to its own kind."""
+    try:
+        return value.content.decode(_STRINGS[value.tag])
+    except (KeyError, UnicodeDecodeError):
+        return None
