@@ -22,6 +22,8 @@ CREDENTIALS_DIRECTORY = "CREDENTIALS_DIRECTORY"
 _LARGEST = 1024 * 1024
 """Bytes of a file: more than any chain, and less than hurts."""
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+_OTHER_KEY = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED")
+"""Why OpenSSL refuses a key; the last one is of another kind than the certificate's."""
 _PROTOCOLS = ["http/1.1"]
 """For ALPN, RFC 7301."""
 
@@ -69,7 +71,7 @@ def _load_pair(context: ssl.SSLContext, pair: Pair) -> None:
         try:
             context.load_cert_chain(path, password=_no_password)
         except ssl.SSLError as error:
-            if error.reason in ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH"):
+            if error.reason in _OTHER_KEY:
                 raise CertificateError(
                     f"{pair.key_file}: the key does not belong to the certificate in {pair.certificate_file}"
                 ) from None

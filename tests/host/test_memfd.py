@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 
+import pytest
+
 from sdserve.host import memfd
 
 
@@ -13,3 +15,12 @@ def test_it_is_zero_shared_and_close_on_exec():
     assert one[:] == bytes(4096)
     one[4095] = 7
     assert other[4095] == 7
+
+
+def test_what_is_sealed_can_be_read_again_and_again_and_not_be_changed():
+    with memfd.sealed("a-name", b"secret") as fd:
+        assert not os.get_inheritable(fd.fileno())
+        assert memfd.content(fd.fileno()) == memfd.content(fd.fileno()) == b"secret"
+        for change in (lambda: os.pwrite(fd.fileno(), b"x", 0), lambda: os.ftruncate(fd.fileno(), 0)):
+            with pytest.raises(PermissionError):
+                change()
