@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -84,20 +85,17 @@ def test_files_that_are_not_there(authority, tmp_path):
     assert fault(options(files, client_ca=str(tmp_path))) == f"{tmp_path} cannot be read: Is a directory"
 
 
-def test_a_key_that_the_user_may_not_read(authority):
-    if os.geteuid():
-        pytest.skip("only root can be another user")
-    files = authority.issue("a.example")
-    os.chmod(authority.directory, 0o755)
-    for parent in authority.directory.parents:
-        if not parent.stat().st_mode & 0o001:
-            pytest.skip(f"others may not enter {parent}")
-    os.chmod(files.key, 0o600)
-    os.seteuid(65534)
-    try:
-        text = fault(options(files))
-    finally:
-        os.seteuid(0)
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+def test_a_key_that_the_user_may_not_read():
+    with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o755)
+        files = Authority(Path(directory)).issue("a.example")
+        os.chmod(files.key, 0o600)
+        os.seteuid(65534)
+        try:
+            text = fault(options(files))
+        finally:
+            os.seteuid(0)
     assert text == f"{files.key} may not be read by user id 65534"
 
 
