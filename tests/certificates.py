@@ -6,11 +6,14 @@ import datetime
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+
+from sdserve.core.tls.options import TlsOptions
 
 DAY = datetime.timedelta(days=1)
 
@@ -60,6 +63,12 @@ class Authority:
         if pair is not None:
             context.load_cert_chain(pair.certificate, pair.key)
         return context
+
+
+def options(*pairs: Files, **more: Any) -> TlsOptions:
+    """The options of a listener that has these."""
+    certificates, keys = zip(*((pair.certificate, pair.key) for pair in pairs), strict=True)
+    return TlsOptions(certificates=certificates, keys=keys, **more)
 
 
 def self_signed(directory: Path, subject: x509.Name, *extensions: x509.ExtensionType) -> Files:

@@ -74,16 +74,24 @@ def _tls_problems(section: str, values: Values) -> Iterator[Problem]:
             if trouble := expired(pair, time.time()):
                 raise CertificateError(trouble)
         except CertificateError as error:
-            message = str(error)
-            about = next(
-                (value for value in (keys, certificates) if message.startswith(value.value[index])), None
-            )
-            if about is None:
-                about = values.get((section, "client_ca"), certificates)
-                line = about.lines[0]
-            else:
-                line = about.lines[index]
-            yield Problem(about.path, line, section, about.name, message)
+            yield _problem(section, values, index, str(error))
+
+
+def _problem(section: str, values: Values, index: int, message: str) -> Problem:
+    """Find the option that a message is about: it begins with the name of a file, or of the option itself."""
+    option, line = "certificate", values[section, "certificate"].lines[index]
+    for name in ("tls_ciphers", "client_ca", "certificate", "key"):
+        if (value := values.get((section, name))) is None:
+            continue
+        file, its_line = (
+            (value.value[index], value.lines[index])
+            if isinstance(value.value, tuple)
+            else (value.value, value.lines[0])
+        )
+        if message.startswith((file, f"{name}: ")):
+            option, line = name, its_line
+    place = values[section, option].path
+    return Problem(place, line, section, option, message.removeprefix(f"{option}: "))
 
 
 def _remarks(configuration: Configuration) -> Iterator[str]:

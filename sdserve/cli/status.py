@@ -41,7 +41,7 @@ def report(state: State) -> Iterator[str]:
     for title, lines in (
         ("Generations", [line for generation in state["generations"] for line in _generation(generation)]),
         ("Listening", [f"{listener['name']}: {listener['address']}" for listener in state["listeners"]]),
-        ("Certificates", [_certificate(one) for one in state["certificates"]]),
+        ("Certificates", [_certificate(one) for one in state.get("certificates", [])]),
         ("Workers", _table(state["workers"])),
         ("Last reload", _outcome(state["last_reload"])),
         ("Hints", [line for hint in state["hints"] for line in hint.splitlines()]),

@@ -12,16 +12,12 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from sdserve.core.tls.options import TlsOptions
 from sdserve.errors import CertificateError
 from sdserve.host.tls import is_unseen, make_context, path_of, read_material
-from tests.certificates import Authority
+from tests.certificates import Authority, options
 
 
 @pytest.fixture
 def authority(tmp_path):
     return Authority(tmp_path)
-
-
-def options(files, **more):
-    return TlsOptions(certificates=(files.certificate,), keys=(files.key,), **more)
 
 
 def fault(options):

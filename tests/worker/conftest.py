@@ -9,6 +9,7 @@ import pytest
 
 from sdserve.host.mailbox import Mailbox
 from sdserve.worker.server import Heir
+from tests.certificates import Authority
 from tests.worker import forking, serving
 from tests.worker.moving import named, named_async
 
@@ -80,6 +81,12 @@ def make_box():
             return box
 
         yield make_box
+
+
+@pytest.fixture
+def authority(tmp_path):
+    """Whom clients trust."""
+    return Authority(tmp_path)
 
 
 @pytest.fixture

@@ -7,9 +7,17 @@ import time
 
 import pytest
 
-from sdserve.core.wire.messages import MOST_CHANGED, BootFailed, Drain, Forked, Ready, RecycleAsked
+from sdserve.core.wire.messages import (
+    MOST_CHANGED,
+    BootFailed,
+    Certificates,
+    Drain,
+    Forked,
+    Ready,
+    RecycleAsked,
+)
 from sdserve.errors import EXIT_BOOT, EXIT_OK
-from sdserve.host import stacks
+from sdserve.host import memfd, stacks
 from tests.worker.serving import REQUEST
 
 IDENTITY = {"generation": 3, "serial": 14}
@@ -47,6 +55,19 @@ def test_a_worker_writes_its_stacks_when_it_is_asked_to(fork):
         assert worker.process.poll() is None
     worker.tell(Drain(**IDENTITY))
     assert worker.end()[0] == EXIT_OK
+
+
+def test_certificates_that_make_no_sense_change_nothing(fork):
+    worker = fork("wsgi")
+    worker.told()
+    with memfd.sealed("nonsense", b"nonsense") as nonsense:
+        worker.tell(Certificates(**IDENTITY), nonsense)
+    worker.tell(Certificates(**IDENTITY))
+    assert worker.connect().request().status == 200
+    worker.tell(Drain(**IDENTITY))
+    status, errors = worker.end()
+    assert status == EXIT_OK
+    assert errors.count("the certificates stay as they were: certificates came that cannot be read") == 1
 
 
 def test_a_worker_that_loses_its_supervisor_drains(fork):

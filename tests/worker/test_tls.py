@@ -1,4 +1,4 @@
-"""TLS between real sockets: Python's ssl as the client, both event loops, both interfaces."""
+"""TLS between real sockets: Python's ssl as the client, both event loops."""
 
 from __future__ import annotations
 
@@ -7,56 +7,19 @@ import ssl
 import time
 import warnings
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
-from sdserve.core.tls.certificate import to_pem
-from sdserve.core.tls.options import TlsOptions
 from sdserve.host import scoreboard
-from tests.certificates import Authority
+from tests.certificates import options
 from tests.worker.answers import http_only, wsgi_hello
 from tests.worker.moving import wait_until
 from tests.worker.serving import REQUEST, TIMEOUT
 
 
-@pytest.fixture
-def authority(tmp_path):
-    return Authority(tmp_path)
-
-
-def options(*pairs, **more):
-    return TlsOptions(
-        certificates=tuple(pair.certificate for pair in pairs), keys=tuple(pair.key for pair in pairs), **more
-    )
-
-
 def server_name(client):
     """The first name in the certificate that the server has shown."""
     return client.socket.getpeercert()["subjectAltName"][0][1]
-
-
-def environ_of(*names):
-    """An application that answers with what these variables hold."""
-
-    def application(environ, start_response):
-        start_response("200 OK", [])
-        return ["\n".join(str(environ.get(name)) for name in names).encode()]
-
-    return application
-
-
-class Scopes:
-    """An ASGI application that keeps its scopes."""
-
-    def __init__(self):
-        self.seen = []
-        self.application = http_only(self)
-
-    async def __call__(self, scope, receive, send):
-        self.seen.append(scope)
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
-        await send({"type": "http.response.body"})
 
 
 def test_requests_and_answers_of_all_sizes(serve, authority):
@@ -334,100 +297,6 @@ def test_who_writes_waits_for_a_client_that_does_not_read(serve, authority):
     assert len(client.response().body) == 65_536_000
 
 
-# What the application is told
-
-
-def test_wsgi_is_told(serve, authority):
-    names = ("wsgi.url_scheme", "HTTPS", "SSL_PROTOCOL", "SSL_CIPHER", "SSL_CLIENT_VERIFY", "SSL_CLIENT_CERT")
-    worker = serve(environ_of(*names, "SERVER_PORT"), tls=options(authority.issue("a.example")))
-    client = worker.connect_tls(authority.client_context())
-    forged = client.request(REQUEST.replace(b"\r\n\r\n", b"\r\nSSL-CLIENT-VERIFY: SUCCESS\r\n\r\n"))
-    assert forged.body.decode().split("\n") == [
-        "https",
-        "on",
-        "TLSv1.3",
-        client.socket.cipher()[0],
-        "NONE",
-        "None",
-        str(worker.address[1]),
-    ]
-
-
-def test_asgi_is_told(serve, authority):
-    scopes = Scopes()
-    pairs = [authority.issue("a.example"), authority.issue("b.example")]
-    worker = serve(scopes.application, tls=options(*pairs))
-    client = worker.connect_tls(authority.client_context(), "b.example")
-    assert client.request().status == client.request().status == 200
-    first, second = scopes.seen
-    assert first["scheme"] == "https"
-    assert first["extensions"]["tls"] == {
-        "server_cert": to_pem(client.socket.getpeercert(True)),
-        "client_cert_chain": [],
-        "client_cert_name": None,
-        "client_cert_error": None,
-        "tls_version": 0x0304,
-        "cipher_suite": 0x1302,
-    }
-    assert first["extensions"]["tls"] is not second["extensions"]["tls"]
-
-
-def test_without_tls_nothing_is_told(serve):
-    scopes = Scopes()
-    assert serve(scopes.application).request().status == 200
-    assert scopes.seen[0]["scheme"] == "http"
-    assert "tls" not in scopes.seen[0]["extensions"]
-
-
-def test_a_client_shows_its_certificate(serve, authority):
-    scopes = Scopes()
-    worker = serve(scopes.application, tls=options(authority.issue("a.example"), client_ca=authority.file))
-    shown = authority.issue("client.example")
-    client = worker.connect_tls(authority.client_context(shown))
-    assert client.request().status == 200
-    told = scopes.seen[0]["extensions"]["tls"]
-    assert told["client_cert_chain"][0] in Path(shown.certificate).read_text()
-    assert told["client_cert_name"].startswith("CN=client.example,")
-
-
-def test_wsgi_is_told_of_the_clients_certificate(serve, authority):
-    names = ("SSL_CLIENT_VERIFY", "SSL_CLIENT_S_DN", "SSL_CLIENT_I_DN", "SSL_CLIENT_M_SERIAL")
-    worker = serve(environ_of(*names), tls=options(authority.issue("a.example"), client_ca=authority.file))
-    client = worker.connect_tls(authority.client_context(authority.issue("client.example")))
-    verified, subject, issuer, serial = client.request().body.decode().split("\n")
-    assert verified == "SUCCESS"
-    assert subject.startswith("CN=client.example,")
-    assert issuer.startswith("OU=")
-    assert int(serial, 16) > 0
-
-
-@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_without_a_certificate_a_client_is_refused(serve, authority, version, tmp_path):
-    worker = serve(wsgi_hello, tls=options(authority.issue("a.example"), client_ca=authority.file))
-    (tmp_path / "other").mkdir()
-    stranger = Authority(tmp_path / "other")
-    for pair in (None, stranger.issue("client.example")):
-        context = authority.client_context(pair)
-        context.maximum_version = version
-        with pytest.raises((ssl.SSLError, ConnectionResetError)):
-            worker.connect_tls(context).request()
-    wait_until(lambda: any("no TLS with 127.0.0.1" in text for text in worker.log.texts()))
-
-
-def test_a_certificate_may_be_optional(serve, authority, tmp_path):
-    worker = serve(
-        environ_of("SSL_CLIENT_VERIFY"),
-        tls=options(authority.issue("a.example"), client_ca=authority.file, client_certificate="optional"),
-    )
-    assert worker.connect_tls(authority.client_context()).request().body == b"NONE"
-    with_one = authority.client_context(authority.issue("client.example"))
-    assert worker.connect_tls(with_one).request().body == b"SUCCESS"
-    (tmp_path / "other").mkdir()
-    wrong_one = authority.client_context(Authority(tmp_path / "other").issue("client.example"))
-    with pytest.raises((ssl.SSLError, ConnectionResetError)):
-        worker.connect_tls(wrong_one).request()
-
-
 # New certificates
 
 
@@ -445,118 +314,3 @@ def test_new_certificates_are_for_new_connections(serve, authority):
         200,
     ]
     assert before.request().status == 200
-
-
-# The end of a worker
-
-
-def test_a_connection_with_tls_stays_and_its_next_answer_is_the_last(authority, pair):
-    tls = options(authority.issue("a.example"))
-    application = {"application": wsgi_hello}
-    old, new, heir = pair(application, application, tls=tls)
-    client = old.connect_tls(authority.client_context())
-    assert "connection" not in client.request().fields
-    old.drain(heir())
-    answer = client.request()
-    assert (answer.status, answer.fields["connection"]) == (200, "close")
-    assert client.is_over()
-    assert new.row.words[scoreboard.ADOPTED] == 0
-    old.wait_until_drained()
-
-
-def test_an_answer_that_has_begun_before_the_drain_is_not_the_last(authority, pair):
-    """Its head has not said so, and the client may have sent its next request by now."""
-    tls = options(authority.issue("a.example"))
-    go_on = []
-
-    def application(environ, start_response):
-        start_response("200 OK", [])
-        yield b"one"
-        wait_until(lambda: go_on)
-        yield b"two"
-
-    both = {"application": application, "threads": 2}
-    old, _, heir = pair(both, both, tls=tls)
-    client = old.connect_tls(authority.client_context())
-    client.send(REQUEST)
-    status, fields = client.head()
-    assert client.chunk() == b"one"
-    old.drain(heir())
-    client.send(REQUEST)
-    go_on.append(True)
-    assert (status, "connection" in fields) == (200, False)
-    assert [client.chunk(), client.chunk()] == [b"two", b""]
-    assert client.response().fields["connection"] == "close"
-    old.wait_until_drained()
-
-
-def test_an_idle_connection_is_closed_in_order_after_a_while(authority, pair, monkeypatch):
-    monkeypatch.setattr("sdserve.worker.server._QUIET", 0.1)
-    both = {"application": wsgi_hello}
-    old, _, heir = pair(both, both, tls=options(authority.issue("a.example")))
-    client = old.connect_tls(authority.client_context())
-    assert client.request().status == 200
-    old.drain(heir())
-    assert client.rest() == b""  # and no SSLEOFError
-    old.wait_until_drained()
-
-
-def test_a_connection_on_which_nothing_has_come_is_handed_over(authority, pair):
-    both = {"application": wsgi_hello}
-    old, new, heir = pair(both, both, tls=options(authority.issue("a.example")))
-    client = old.connect()
-    wait_until(lambda: len(old.server._handshakes))
-    old.drain(heir())
-    wait_until(lambda: new.row.words[scoreboard.ADOPTED])
-    old.wait_until_drained()
-    wrapped = authority.client_context().wrap_socket(client.socket, server_hostname="a.example")
-    with wrapped:
-        wrapped.sendall(REQUEST)
-        assert wrapped.recv(1000).startswith(b"HTTP/1.1 200")
-
-
-def test_a_handshake_that_has_begun_ends_where_it_began(authority, pair):
-    both = {"application": wsgi_hello}
-    old, new, heir = pair(both, both, tls=options(authority.issue("a.example")))
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    client = authority.client_context().wrap_bio(incoming, outgoing, server_hostname="a.example")
-    connected = old.connect().socket
-    with pytest.raises(ssl.SSLWantReadError):
-        client.do_handshake()
-    hello = outgoing.read()
-    connected.sendall(hello[:10])
-    old.wait_for(lambda: any(layer.has_begun for layer in old.server._handshakes._layers))
-    old.drain(heir())
-    connected.sendall(hello[10:])
-    answer = b""
-    while b"connection: close" not in answer:
-        try:
-            client.do_handshake()
-            client.write(REQUEST if not answer else b"")
-            connected.sendall(outgoing.read())
-            incoming.write(connected.recv(65536))
-            answer += client.read(65536)
-        except ssl.SSLWantReadError:
-            connected.sendall(outgoing.read())
-            incoming.write(connected.recv(65536))
-    assert new.row.words[scoreboard.ADOPTED] == 0
-    old.wait_until_drained()
-
-
-def test_without_heirs_a_silent_connection_does_not_hold_a_worker_up(serve, authority):
-    worker = serve(wsgi_hello, tls=options(authority.issue("a.example")), drain_timeout=60.0)
-    silent = worker.connect()
-    wait_until(lambda: len(worker.server._handshakes))
-    worker.drain()
-    assert silent.is_over()
-    worker.wait_until_drained()
-
-
-def test_a_handshake_that_does_not_end_is_cut_off_with_the_worker(serve, authority):
-    worker = serve(wsgi_hello, tls=options(authority.issue("a.example")), drain_timeout=0.2)
-    begun = worker.connect()
-    begun.send(b"\x16\x03")
-    worker.wait_for(lambda: any(layer.has_begun for layer in worker.server._handshakes._layers))
-    worker.drain()
-    worker.wait_until_drained()
-    assert begun.is_over()

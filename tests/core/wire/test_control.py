@@ -5,7 +5,7 @@ import re
 import pytest
 
 from sdserve.core.wire import control
-from sdserve.core.wire.control import DESCRIPTIONS, METHODS, Answer, Reload, Scale, Status
+from sdserve.core.wire.control import DESCRIPTIONS, METHODS, Answer, Reload, ReloadCertificates, Scale, Status
 from sdserve.core.wire.varlink import Call
 
 
@@ -19,6 +19,7 @@ def call(method, **parameters):
 
 def test_requests_are_understood():
     assert understand(call("io.sdserve.Reload")) == Reload()
+    assert understand(call("io.sdserve.ReloadCertificates")) == ReloadCertificates()
     assert understand(call("io.sdserve.Status")) == Status()
     assert understand(call("io.sdserve.Scale", count=1024)) == Scale(1024)
 
