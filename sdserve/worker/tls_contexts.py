@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
 
 from sdserve.config.model import Listener
 from sdserve.core.tls.certificate import read, to_pem
@@ -34,6 +37,7 @@ class TlsContexts:
         self._suites = {suite["name"]: suite["id"] & 0xFFFF for suite in self._first.get_ciphers()}
         if len(contexts) > 1:
             self._first.sni_callback = self._choose
+            _keep_quiet_about_names()
 
     def wrap(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> ssl.SSLObject:
         """Return the server's side of a new connection."""
@@ -58,6 +62,22 @@ class TlsContexts:
 
     def _choose(self, connection: ssl.SSLObject, server_name: str | None, _: ssl.SSLContext) -> None:
         connection.context = self._by_name.find(server_name)
+
+
+def _keep_quiet_about_names() -> None:
+    """Let no client fill the log: ssl would print a traceback for each server name that is not ASCII.
+
+    The handshake of such a client fails in any case.
+    """
+    hook = sys.unraisablehook
+    if not (isinstance(hook, partial) and hook.func is _hear_unraisable):
+        sys.unraisablehook = partial(_hear_unraisable, hook)
+
+
+def _hear_unraisable(otherwise: Callable[[Any], Any], unraisable: Any) -> None:
+    is_name = unraisable.exc_type is UnicodeDecodeError and type(unraisable.object) is bytes
+    if not is_name:
+        otherwise(unraisable)
 
 
 def _authorities(connection: ssl.SSLObject) -> tuple[bytes, ...]:

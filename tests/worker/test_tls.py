@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import sys
 import time
 import warnings
 from contextlib import suppress
@@ -96,6 +97,23 @@ def test_each_name_has_its_certificate_and_the_first_one_answers_for_all_others(
         "other.example": "a.example",
         None: "a.example",
     }
+
+
+def test_a_name_that_is_none_fails_the_handshake_and_fills_no_log(serve, authority, monkeypatch):
+    unraisable = []
+    monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
+    pairs = [authority.issue("a.example"), authority.issue("b.example")]
+    worker = serve(wsgi_hello, tls=options(*pairs))
+    outgoing = ssl.MemoryBIO()
+    hello = authority.client_context().wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="zzzz.example")
+    with pytest.raises(ssl.SSLWantReadError):
+        hello.do_handshake()
+    client = worker.connect()
+    client.send(outgoing.read().replace(b"zzzz", b"\xff\xfe\xfdz"))
+    assert client.rest()[:1] == b"\x15"  # an alert
+    worker.settle()
+    assert unraisable == []
+    assert worker.connect_tls(authority.client_context()).request().status == 200
 
 
 def test_alpn_agrees_on_http_1_1(serve, authority):

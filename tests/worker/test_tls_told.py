@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from sdserve.core.tls.certificate import to_pem
 from tests.certificates import Authority, options
 from tests.worker.answers import http_only, wsgi_hello
 from tests.worker.moving import wait_until
-from tests.worker.serving import REQUEST
+from tests.worker.serving import REQUEST, TIMEOUT
 
 
 def environ_of(*names):
@@ -126,3 +127,18 @@ def test_a_certificate_may_be_optional(serve, authority, tmp_path):
     wrong_one = authority.client_context(Authority(tmp_path / "other").issue("client.example"))
     with pytest.raises((ssl.SSLError, ConnectionResetError)):
         worker.connect_tls(wrong_one).request()
+
+
+def test_a_session_that_is_resumed_is_told_the_same(serve, authority):
+    scopes = Scopes()
+    worker = serve(scopes.application, tls=options(authority.issue("a.example"), client_ca=authority.file))
+    context = authority.client_context(authority.issue("client.example"))
+    first = worker.connect_tls(context)
+    assert first.request().status == 200
+    with socket.create_connection(worker.address, TIMEOUT) as connected:
+        second = context.wrap_socket(connected, server_hostname="a.example", session=first.socket.session)
+        with second:
+            assert second.session_reused
+            second.sendall(REQUEST)
+            assert second.recv(1000).startswith(b"HTTP/1.1 200")
+    assert scopes.seen[0]["extensions"]["tls"] == scopes.seen[1]["extensions"]["tls"]
