@@ -166,10 +166,13 @@ class Server:
         try:
             client, local = _addresses(connected)
 
+            contexts = self.tls.get(listener.name) if moved is None or moved.tls else None
+            if contexts is not None:
+                moved = None  # nothing has come on it: to HTTP it is a new one
+
             def make_http() -> HttpProtocol:
                 return HttpProtocol(self, listener, client, local, moved)
 
-            contexts = self.tls.get(listener.name) if moved is None or moved.tls else None
             make = self._handshakes.factory(listener, contexts, make_http) if contexts else make_http
             await self.loop.connect_accepted_socket(make, connected)
         except OSError as error:

@@ -104,6 +104,25 @@ def test_new_certificates_are_used_when_they_appear(hello: Instance, authority: 
     assert hello.property("Result", unit=_RELOAD_UNIT) == "success"
 
 
+def test_root_may_keep_the_key_and_renew_without_a_restart(hello: Instance, authority: Authority) -> None:
+    """As the manual has it: copies that the service may read, made by root."""
+    place = f"/run/sdserve/{hello.name}"
+    copy = f"/usr/bin/install -m 0400 -o nobody -t {place} {_PLACE}/hello.pem {_PLACE}/hello.key"
+    install(hello, authority.issue("localhost", "one.example"))
+    hello.drop_in(hello.service, f"[Service]\nUser=nobody\nExecStartPre=+{copy}\n")
+    hello.drop_in(_RELOAD_UNIT, f"[Service]\nProtectSystem=full\nExecStartPre={copy}\n")
+    configure(hello, f"{place}/hello.pem", f"{place}/hello.key")
+    hello.listen()
+    hello.start()
+    assert shown(hello, authority) == "one.example"
+    pids = hello.pids()
+
+    install(hello, authority.issue("localhost", "two.example"))
+    hello.machine.systemctl("start", _RELOAD_UNIT)
+    wait_for(lambda: shown(hello, authority) == "two.example", what="the new certificate is shown")
+    assert hello.pids() == pids
+
+
 def test_nothing_is_done_for_an_instance_that_does_not_run(hello: Instance) -> None:
     hello.drop_in(_PATH_UNIT, f"[Path]\nPathChanged={_PLACE}\n")
     hello.machine.systemctl("start", _RELOAD_UNIT)

@@ -29,7 +29,7 @@ class TlsOptions:
     """`1.2` or `1.3`; RFC 8996 has ended what was before."""
     ciphers: str = DEFAULT_CIPHERS
     handshake_timeout: float = 10.0
-    """From accepting a connection to its first request."""
+    """From accepting a connection until TLS is spoken on it."""
 
     @property
     def is_on(self) -> bool:
