@@ -8,8 +8,6 @@ import os
 
 from sdserve.host.fds import Fd
 
-_ALL_SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
-
 
 def create(name: str, size: int) -> Fd:
     """A new memfd of `size` zero bytes, close-on-exec; the caller owns it. `name` shows in /proc/PID/fd."""
@@ -18,18 +16,33 @@ def create(name: str, size: int) -> Fd:
     return memory
 
 
-def sealed(name: str, data: bytes) -> Fd:
-    """A new memfd of `data` that nobody can change any more; the caller owns it."""
+def sealed(name: str, content: bytes) -> Fd:
+    """A new memfd of `content`, which nobody can change any more; read from its beginning."""
     memory = Fd(os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING))
-    with open(memory.fileno(), "wb", closefd=False) as file:
-        file.write(data)
-    fcntl.fcntl(memory.fileno(), fcntl.F_ADD_SEALS, _ALL_SEALS)
+    try:
+        write(memory.fileno(), content)
+        seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
+        fcntl.fcntl(memory.fileno(), fcntl.F_ADD_SEALS, seals)
+    except BaseException:
+        memory.close()
+        raise
     return memory
 
 
-def content(borrowed: int) -> bytes:
-    """All bytes of a memfd, wherever its position is."""
-    return os.pread(borrowed, os.fstat(borrowed).st_size, 0)
+def write(borrowed: int, content: bytes) -> None:
+    """Make `content` all that is in a file or memfd."""
+    os.ftruncate(borrowed, 0)
+    done = 0
+    while done < len(content):
+        done += os.pwrite(borrowed, content[done:], done)
+
+
+def read(borrowed: int) -> bytes:
+    """All that is in a file or memfd, wherever others stand in it."""
+    content = bytearray()
+    while part := os.pread(borrowed, 1 << 20, len(content)):
+        content += part
+    return bytes(content)
 
 
 def share(borrowed: int) -> mmap.mmap:

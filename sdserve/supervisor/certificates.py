@@ -62,12 +62,17 @@ def renew(house: House) -> str:
     Raises:
         CertificateError: nothing has changed, and why; also for a certificate that has expired.
     """
+    from sdserve.supervisor import orders  # which needs `pack`
+
     fresh = dict(_read_again(house))
     if not any(fresh.values()):
         raise CertificateError("no listener has a certificate")
     for number, materials in fresh.items():
         house.prepared[number] = replace(house.prepared[number], materials=materials)
-        _tell_workers(house, number, materials)
+        for worker in list(house.workers.values()):
+            if worker.generation == number and materials:
+                order = wire.Certificates(generation=worker.generation, serial=worker.serial)
+                orders.tell(house, worker, order)
     current = fresh[_current(house)]
     warn(current)
     lines = [_in_words(summary) for summary in describe(current, time.time())]
@@ -97,18 +102,13 @@ def _current(house: House) -> int:
     return house.fleet.current or min(house.prepared)
 
 
-def _tell_workers(house: House, generation: int, materials: Materials) -> None:
-    packed = pack(materials)
-    for worker in house.workers.values():
-        if worker.generation != generation or worker.channel.fileno() < 0 or not packed:
-            continue
-        order = wire.Certificates(generation=worker.generation, serial=worker.serial)
+def find_again(house: House) -> None:
+    """Read what an earlier program has read: keys are not written down when another takes over."""
+    for number, prepared in house.prepared.items():
         try:
-            worker.channel.send(order, [fd.fileno() for fd in packed])
-        except OSError as error:
-            _log.warning("%s shows its old certificates until it is replaced: %s", worker, error.strerror)
-    for fd in packed:
-        fd.close()
+            house.prepared[number] = replace(prepared, materials=read(prepared.configuration.listen))
+        except CertificateError as error:
+            _log.error("generation %d can start no more workers: %s", number, error)
 
 
 def describe(materials: Materials, now: float) -> list[dict[str, Any]]:

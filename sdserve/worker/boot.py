@@ -100,11 +100,12 @@ async def _serve(
         row=context.row,
         access=AccessLog() if configuration.log.access else None,
     )
-    if context.certificates is not None:
+    try:
         server.tls = read_contexts(context.certificates, configuration.listen)
+    except (CertificateError, WireError) as error:
+        raise BootError(str(error)) from None
     identity = {"generation": context.generation, "serial": context.serial}
 
-    server.when_retiring = lambda reason: channel.send(RecycleAsked(**identity, reason=reason))
     if isinstance(gateway, WsgiGateway):
         gateway.retire = server.retire
     await gateway.start()
@@ -114,8 +115,6 @@ async def _serve(
         except BootError:
             await gateway.stop(LAST_WORD)
             raise
-    loop.add_signal_handler(signal.SIGTERM, server.retire, "it got SIGTERM")
-    server.start(_with_options(context, configuration), context.mailbox)
 
     def renew(taken: Fd) -> None:
         try:
@@ -123,13 +122,20 @@ async def _serve(
         except (CertificateError, WireError) as error:
             log.error("the certificates stay as they were: %s", error)
 
-    channel.listen(loop, server.drain, renew)
+    listeners = _with_options(context, configuration)
+    channel.listen(
+        loop, serve=lambda: server.serve(listeners, context.mailbox), drain=server.drain, renew=renew
+    )
     logs.keep_own_loggers()
     changed: tuple[str, ...] = ()
     if context.since_ns and context.application is None:
         # Preloaded code is what it was; and looking at all modules would copy their shared pages.
         changed = modules.newer_than(context.since_ns, most=MOST_CHANGED)
+    # Now, and with nothing awaited until Ready is sent: only who is ready can be replaced.
+    server.when_retiring = lambda reason: channel.send(RecycleAsked(**identity, reason=reason))
+    loop.add_signal_handler(signal.SIGTERM, server.retire, "it got SIGTERM")
     channel.send(Ready(**identity, interface=gateway.interface, changed=changed))
+    server.stand_by()
     await server.wait_drained()
     await loop.shutdown_asyncgens()
     return EXIT_OK

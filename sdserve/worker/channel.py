@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable
 
 from sdserve.core.wire.codec import MAX_PACKET, decode, encode
-from sdserve.core.wire.messages import Certificates, Drain, Message
+from sdserve.core.wire.messages import Certificates, Drain, Message, Serve
 from sdserve.errors import WireError
 from sdserve.host.channel import receive_packet
 from sdserve.host.fds import Fd
@@ -27,10 +27,15 @@ class Channel:
     def listen(
         self,
         loop: asyncio.AbstractEventLoop,
+        *,
+        serve: Callable[[], None],
         drain: Callable[[Heir | None], None],
         renew: Callable[[Fd], None],
     ) -> None:
-        """Call `drain` on the supervisor's order, or once it is gone; `renew` with new certificates."""
+        """Call `serve` and `drain` on the supervisor's orders, and `drain` once it is gone.
+
+        `renew` gets new certificates.
+        """
 
         def readable() -> None:
             try:
@@ -50,10 +55,13 @@ class Channel:
             except WireError as error:
                 log.warning("an order of the supervisor's makes no sense, ignoring: %s", error)
                 return
-            if isinstance(message, Drain):
-                drain(_heir(message, descriptor))
-            elif isinstance(message, Certificates) and descriptor is not None:
-                renew(descriptor)
+            match message:
+                case Serve():
+                    serve()
+                case Drain():
+                    drain(_heir(message, descriptor))
+                case Certificates() if descriptor is not None:
+                    renew(descriptor)
 
         loop.add_reader(self._socket.fileno(), readable)
 

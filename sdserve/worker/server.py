@@ -111,22 +111,32 @@ class Server:
         self._full = False
         self._said_full = float("-inf")
         self.when_retiring: Callable[[str], None] | None = None
-        """Called once with the reason, if this worker should be replaced."""
+        """Called once with the reason, if this worker should be replaced; None until it could be."""
         self._retiring = False
         self._drained = loop.create_future()
         self._drain_deadline: float | None = None
         self._soft_deadline = inf
         self._closing_time = inf
 
-    def start(
-        self, listeners: list[tuple[Listener, socket.socket]], mailbox: socket.socket | None = None
-    ) -> None:
-        """Begin to accept from `listeners` and to take over what comes by `mailbox`; they stay their owner's.
+    def stand_by(self) -> None:
+        """Begin to tick, so that it can be seen whether the loop turns. `serve` or `drain` follows.
 
         What was served before (`warmup`) does not count.
         """
         self.requests = 0
         self.row.words[scoreboard.ACCEPTED] = self.row.words[scoreboard.ERRORS] = 0
+        self.row.words[scoreboard.STATE] = scoreboard.READY
+        self._tick()
+
+    def serve(
+        self, listeners: list[tuple[Listener, socket.socket]], mailbox: socket.socket | None = None
+    ) -> None:
+        """Begin to accept from `listeners` and to take over what comes by `mailbox`; they stay their owner's.
+
+        Does nothing once it drains.
+        """
+        if self._drain_deadline is not None:
+            return
         self._listeners = {options.name: options for options, _ in listeners}
         self._acceptors = [
             Acceptor(self.loop, options, listener, self.adopt, self._reclaim)
@@ -137,8 +147,6 @@ class Server:
         if mailbox is not None:
             self._inbox = Inbox(self.loop, mailbox, self._adopt_moved, self._reclaim)
             self._inbox.start()
-        self.row.words[scoreboard.STATE] = scoreboard.READY
-        self._tick()
 
     # Connections
 
@@ -186,10 +194,12 @@ class Server:
         words = self.row.words
         words[scoreboard.ACCEPTED] += 1
         words[scoreboard.CONNECTIONS] += 1
-        if self.outbox is not None and protocol.tls is None:
-            self.loop.call_soon(protocol.move)  # its transport is not complete before this has returned
-        elif self._drain_deadline is not None:
+        if self._drain_deadline is None:
+            return
+        if self.outbox is None or self.outbox.keeps or protocol.tls is not None:
             protocol.drain(grace=FIRST_REQUEST)
+        else:
+            self.loop.call_soon(protocol.move)  # its transport is not complete before this has returned
 
     def closed(self, protocol: HttpProtocol) -> None:
         """A connection is gone."""
@@ -231,7 +241,7 @@ class Server:
 
     def _make_room(self) -> None:
         """Give who waits the places of who is idle; if nobody waits, other workers have room."""
-        if any(acceptor.is_awaited() for acceptor in self._acceptors):
+        if any(door.is_awaited() for door in (*self._acceptors, self._inbox) if door is not None):
             self._reclaim()
 
     def _reclaim(self) -> None:
@@ -298,16 +308,18 @@ class Server:
 
     def _send_away(self) -> None:
         """Have each connection go, or see to it that it goes once it can."""
-        if self.outbox is None:
+        outbox = self.outbox
+        if outbox is None or outbox.keeps:
             self._handshakes.hurry()
         else:
-            self.row.words[scoreboard.HANDED_OVER] += self._handshakes.hand_over(self.outbox)
-        for protocol in list(self._protocols):
-            if self.outbox is None:
-                protocol.drain()
+            self.row.words[scoreboard.HANDED_OVER] += self._handshakes.hand_over(outbox)
+        # The newest first: there may not be room for all.
+        for protocol in sorted(self._protocols, key=lambda one: one.connection.deadline, reverse=True):
+            if outbox is None or (outbox.keeps and not protocol.connection.requests):
+                protocol.drain()  # the first request on it may be on its way
             elif protocol.tls is not None:
-                protocol.drain(grace=_QUIET)
-            elif not self.outbox.is_full:
+                protocol.drain(grace=0.0 if outbox.keeps else _QUIET)
+            elif not outbox.is_full:
                 protocol.move()
 
     def _hand_over_no_more(self) -> None:
@@ -338,11 +350,10 @@ class Server:
 
     def _ask(self, reason: str) -> None:
         """Ask for a successor, once, and serve until `drain` is called."""
-        if self._retiring or self._drain_deadline is not None:
+        if self._retiring or self._drain_deadline is not None or self.when_retiring is None:
             return
         self._retiring = True
-        if self.when_retiring is not None:
-            self.when_retiring(reason)
+        self.when_retiring(reason)
 
     def _check_drained(self) -> None:
         if (

@@ -86,13 +86,15 @@ def _authorities(connection: ssl.SSLObject) -> tuple[bytes, ...]:
     return tuple(chain[1:])
 
 
-def read_contexts(taken: Fd, listeners: Iterable[Listener]) -> dict[str, TlsContexts]:
-    """Return what is in a descriptor that came from the supervisor, which is closed.
+def read_contexts(taken: Fd | None, listeners: Iterable[Listener]) -> dict[str, TlsContexts]:
+    """Return what is in a descriptor that came from the supervisor, which is closed; if one came.
 
     CertificateError or WireError if it cannot be used.
     """
+    if taken is None:
+        return contexts_of(listeners, {})
     with taken:
-        materials = decode(memfd.content(taken.fileno()))
+        materials = decode(memfd.read(taken.fileno()))
     return contexts_of(listeners, materials)
 
 

@@ -30,7 +30,14 @@ class Office:
         self.path = str(directory / "control")
         self.status = STATUS
         self.renewed = "read again"
-        self.control = Control(ControlSocket(directory), self.poller, lambda: self.status, self._renew)
+        self.checks = []
+        self.control = Control(
+            ControlSocket(directory),
+            self.poller,
+            status=lambda: self.status,
+            check=self.checks.append,
+            renew=self._renew,
+        )
         self.clients = []
 
     def _renew(self):
@@ -113,6 +120,13 @@ def test_the_status_is_told_at_once(office):
             events.ReloadAsked,
             {"parameters": {"message": "text"}},
             {"error": "io.sdserve.ReloadFailed", "parameters": {"reason": "text"}},
+        ),
+        (
+            "Upgrade",
+            {},
+            lambda token: events.ReloadAsked(token, upgrade=True),
+            {"parameters": {"message": "text"}},
+            {"error": "io.sdserve.UpgradeFailed", "parameters": {"reason": "text"}},
         ),
         (
             "Scale",

@@ -238,7 +238,8 @@ class Worker:
             gateway.retire = self.server.retire
         await gateway.start()
         self.use_certificates()
-        self.server.start([(self.section, self._listener)], self._mailbox)
+        self.server.stand_by()
+        self.server.serve([(self.section, self._listener)], self._mailbox)
         self._started.set()
         await self.server.wait_drained()
 

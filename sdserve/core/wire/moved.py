@@ -37,13 +37,12 @@ class Moved:
 
 def encode_moved(moved: Moved) -> bytes:
     """Return the packet; `pending` has at most `MAX_PENDING` bytes."""
-    facts = {
-        "listener": moved.listener,
-        "requests": moved.requests,
-        "deadline": round(moved.deadline, 3),
-        "tls": moved.tls,
-    }
-    return json.dumps(facts).encode("ascii") + b"\n" + moved.pending
+    facts = b'{"requests":%d,"deadline":%.3f' % (moved.requests, moved.deadline)
+    if moved.listener:
+        facts += b',"listener":' + json.dumps(moved.listener).encode("ascii")
+    if moved.tls:
+        facts += b',"tls":true'
+    return facts + b"}\n" + moved.pending
 
 
 def decode_moved(packet: bytes) -> Moved:
