@@ -14,6 +14,7 @@ from sdserve.config.model import Configuration, Listener, LogOptions
 from sdserve.core.fleet.options import FleetOptions
 from sdserve.core.gateway.options import AppOptions, WorkerOptions
 from sdserve.core.http.options import HttpOptions
+from sdserve.core.tls.options import TlsOptions
 from sdserve.core.websocket.options import WebSocketOptions
 
 T = TypeVar("T")
@@ -41,7 +42,9 @@ def decode(data: Mapping[str, Any]) -> Configuration:
 
 def _decode_listener(data: Mapping[str, Any]) -> Listener:
     listener = _decode(Listener, {"name": "", **data})
-    return dataclasses.replace(listener, addresses=tuple(listener.addresses))
+    tls = _decode(TlsOptions, data.get("tls", {}))
+    tls = dataclasses.replace(tls, certificates=tuple(tls.certificates), keys=tuple(tls.keys))
+    return dataclasses.replace(listener, addresses=tuple(listener.addresses), tls=tls)
 
 
 def _decode(kind: type[T], data: Mapping[str, Any]) -> T:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from sdserve.config import units
 from sdserve.config.addresses import read_address
 from sdserve.config.nearest import suggestion
+from sdserve.core.tls.options import CREDENTIAL
 
 N = TypeVar("N", int, float)
 
@@ -17,6 +18,8 @@ AUTO = "auto"
 _INTEGER = re.compile(r"[0-9]{1,9}")
 _MODE = re.compile(r"0?[0-7]{3}")
 _REQUEST_PATH = re.compile(r"(?:/[!$-;=?-Z_a-z~]{0,500})?")
+_CREDENTIAL = re.compile(re.escape(CREDENTIAL) + r"[^/\0]{1,255}(?<!:\.)(?<!:\.\.)")
+_CIPHERS = re.compile(r"[A-Za-z0-9_+!@=:,. -]{1,1000}")
 _FIELD_VALUE = re.compile(r"(?:[!-~](?:[ -~]{0,126}[!-~])?)?")
 
 
@@ -130,6 +133,34 @@ def path() -> Kind:
         return text
 
     return Kind("path", read, is_path=True)
+
+
+def certificate_files() -> Kind:
+    """Files, or credentials, one a line."""
+    return replace(certificate_file(), what="path or `credential:NAME`; one a line", several=True)
+
+
+def certificate_file() -> Kind:
+    """A file, or the name of a credential (systemd.exec(5), LoadCredential=)."""
+    read_path = path().read
+
+    def read(text: str) -> str:
+        if text.startswith(CREDENTIAL) and not _CREDENTIAL.fullmatch(text):
+            raise ValueError(f"{text!r} is not {CREDENTIAL} and a name without a slash")
+        return str(read_path(text))
+
+    return Kind("path or `credential:NAME`", read, is_path=True)
+
+
+def ciphers() -> Kind:
+    """A cipher list of OpenSSL's, openssl-ciphers(1); what it makes of it is seen when it is used."""
+
+    def read(text: str) -> str:
+        if not _CIPHERS.fullmatch(text):
+            raise ValueError(f"{text!r} is not a cipher list; see openssl-ciphers(1)")
+        return text
+
+    return Kind("OpenSSL's cipher list", read)
 
 
 def addresses() -> Kind:

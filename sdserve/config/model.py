@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from sdserve.core.fleet.options import FleetOptions
 from sdserve.core.gateway.options import AppOptions, WorkerOptions
 from sdserve.core.http.options import HttpOptions
+from sdserve.core.tls.options import TlsOptions
 from sdserve.core.websocket.options import WebSocketOptions
+
+NO_TLS = TlsOptions()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +24,7 @@ class Listener:
     backlog: int = 2048
     mode: int = 0o660
     """File mode of a unix socket that sdserve binds itself."""
+    tls: TlsOptions = NO_TLS
 
 
 DEFAULT_LISTENER = Listener(name="http", addresses=("127.0.0.1:8000",))

@@ -19,6 +19,7 @@ from sdserve.config.model import Listener, LogOptions
 from sdserve.core.fleet.options import FleetOptions
 from sdserve.core.gateway.options import AppOptions, WorkerOptions
 from sdserve.core.http.options import HttpOptions
+from sdserve.core.tls.options import TlsOptions
 from sdserve.core.websocket.options import WebSocketOptions
 
 LISTEN = "listen"
@@ -93,6 +94,24 @@ OPTIONS: tuple[Option, ...] = (
             "Connections that may wait to be accepted, on a socket that sdserve binds itself.", restart=True),
     _option("listen.mode", Listener, kinds.file_mode(),
             "Permissions of a unix socket that sdserve binds itself.", restart=True),
+    _option("listen.certificate", TlsOptions, kinds.certificate_files(),
+            "Speak TLS with this certificate: PEM, the server's own first, then who has issued it. Of "
+            "several, the client's server name (SNI) chooses; the first is for names that none is for.",
+            field="certificates"),
+    _option("listen.key", TlsOptions, kinds.certificate_files(),
+            "The private keys of the certificates, in their order. None: they are in the same files.",
+            field="keys"),
+    _option("listen.client_ca", TlsOptions, kinds.certificate_file(),
+            "Ask clients for a certificate from one of these authorities. Empty: do not ask."),
+    _option("listen.client_certificate", TlsOptions, kinds.choice("required", "optional"),
+            "What `client_ca` asks of a client that has no certificate."),
+    _option("listen.tls_minimum", TlsOptions, kinds.choice("1.2", "1.3"),
+            "The oldest version of TLS that is spoken.", field="minimum_version"),
+    _option("listen.tls_ciphers", TlsOptions, kinds.ciphers(),
+            "The cipher suites of TLS 1.2, as OpenSSL writes them. TLS 1.3 has sound ones only.",
+            field="ciphers"),
+    _option("listen.handshake_timeout", TlsOptions, kinds.duration(INSTANT, DAY),
+            "How long a client may take until TLS is spoken."),
     _option("workers.count", FleetOptions, kinds.auto_or_integer(1, 1024),
             "Worker processes. `auto`: the CPUs that the service may use, by affinity and CPU quota."),
     _option("workers.threads", WorkerOptions, kinds.integer(1, 1024),

@@ -272,6 +272,9 @@ def _messages(house: House, child: Preparation | Zygote | Worker) -> Iterator[wi
         if received is None:
             house.hang_up(child.channel)
             return
+        if isinstance(child, Preparation):
+            child.descriptors += received.descriptors
+            received.descriptors.clear()
         for descriptor in received.descriptors:
             descriptor.close()  # no message to us carries any
         yield received.message

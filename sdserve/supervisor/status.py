@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from time import monotonic
+from time import monotonic, time
 from typing import Any
 
 from sdserve import __version__
@@ -12,8 +12,10 @@ from sdserve.config.changes import needing_restart
 from sdserve.core import wire
 from sdserve.core.fleet.model import Generation
 from sdserve.core.fleet.model import Worker as FleetWorker
+from sdserve.core.tls import material as rules
 from sdserve.host import scoreboard
 from sdserve.host.addresses import describe as describe_address
+from sdserve.supervisor import certificates
 from sdserve.supervisor.house import House, Prepared
 
 _SHOWN = 3
@@ -43,6 +45,7 @@ def describe(house: House) -> dict[str, Any]:
             }
             for listener in house.listeners
         ],
+        "certificates": _certificates(house),
         "workers": [
             _worker(house, worker, now)
             for worker in sorted(fleet.workers.values(), key=lambda worker: (worker.slot, -worker.serial))
@@ -74,6 +77,11 @@ def _role(house: House, generation: Generation) -> str:
     return roles.get(generation.number, "old")
 
 
+def _certificates(house: House) -> list[dict[str, Any]]:
+    prepared = house.prepared.get(house.fleet.current)
+    return certificates.describe(prepared.materials, time()) if prepared else []
+
+
 def _worker(house: House, worker: FleetWorker, now: float) -> dict[str, Any]:
     known = house.workers.get(worker.serial)
     words = house.row_of(known).words if known else [0] * scoreboard.WORDS
@@ -92,7 +100,9 @@ def _worker(house: House, worker: FleetWorker, now: float) -> dict[str, Any]:
 
 
 def _hints(house: House) -> Iterator[str]:
-    """What a reload would mend, as far as it is known without looking."""
+    """What is to be done, as far as it is known without looking."""
+    if current := house.prepared.get(house.fleet.current):
+        yield from rules.warnings(current.materials, time())
     changed = {path for worker in house.workers.values() for path in worker.changed}
     if changed:
         names = ", ".join(sorted(changed)[:3])
@@ -112,6 +122,8 @@ def hints(house: House, fresh: Prepared, program: wire.Prepared) -> Iterator[str
     ):
         if old != new:
             yield f"{name} is {new} now, reload to use it"
+    if fresh.materials != current.materials and fresh.configuration.listen == current.configuration.listen:
+        yield "certificates have changed, `sdserve reload --certificates` to show them"
     if fresh.configuration != current.configuration:
         yield "the configuration has changed, reload to use it"
     if options := needing_restart(house.configuration, fresh.configuration):

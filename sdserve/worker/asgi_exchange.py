@@ -113,6 +113,8 @@ class AsgiExchange:
         gateway = self._gateway
         protocol = self._protocol
         scope = http_scope(self._request, protocol.client, protocol.local, gateway.state)
+        if protocol.tls is not None:
+            protocol.tls.add_to_scope(scope)
         try:
             await gateway.application(scope, self.receive, self.send)
         except asyncio.CancelledError as error:

@@ -7,15 +7,17 @@ import io
 import logging
 import os
 import signal
+import socket
 import sys
 from contextlib import closing
 from typing import Any
 
-from sdserve.config.model import Configuration
+from sdserve.config.model import Configuration, Listener
 from sdserve.core.gateway.interface import ASGI, detect_interface
 from sdserve.core.wire.messages import MOST_CHANGED, BootFailed, CodeChanged, Ready, RecycleAsked
-from sdserve.errors import EXIT_BOOT, EXIT_OK, BootError
+from sdserve.errors import EXIT_BOOT, EXIT_OK, BootError, CertificateError, WireError
 from sdserve.host import logs, modules, stacks
+from sdserve.host.fds import Fd
 from sdserve.host.importer import import_application
 from sdserve.host.worker_context import WorkerContext
 from sdserve.worker.access import AccessLog
@@ -24,6 +26,7 @@ from sdserve.worker.channel import Channel
 from sdserve.worker.code_watch import CodeWatch
 from sdserve.worker.exchange import Gateway
 from sdserve.worker.server import Server
+from sdserve.worker.tls_contexts import read_contexts
 from sdserve.worker.warmup import warm_up
 from sdserve.worker.wsgi import WsgiGateway
 
@@ -117,6 +120,10 @@ async def _serve(
         access=AccessLog() if configuration.log.access else None,
     )
     dumped.server = server
+    try:
+        server.tls = read_contexts(context.certificates, configuration.listen)
+    except (CertificateError, WireError) as error:
+        raise BootError(str(error)) from None
     identity = {"generation": context.generation, "serial": context.serial}
 
     if isinstance(gateway, WsgiGateway):
@@ -128,8 +135,17 @@ async def _serve(
         except BootError:
             await gateway.stop(LAST_WORD)
             raise
-    listeners = [listener for _, listener in context.listeners]
-    channel.listen(loop, serve=lambda: server.serve(listeners, context.mailbox), drain=server.drain)
+
+    def renew(taken: Fd) -> None:
+        try:
+            server.tls = read_contexts(taken, configuration.listen)
+        except (CertificateError, WireError) as error:
+            log.error("the certificates stay as they were: %s", error)
+
+    listeners = _with_options(context, configuration)
+    channel.listen(
+        loop, serve=lambda: server.serve(listeners, context.mailbox), drain=server.drain, renew=renew
+    )
     logs.keep_own_loggers()
     changed: tuple[str, ...] = ()
     if context.since_ns and context.application is None:
@@ -150,6 +166,14 @@ async def _serve(
     await server.wait_drained()
     await loop.shutdown_asyncgens()
     return EXIT_OK
+
+
+def _with_options(
+    context: WorkerContext, configuration: Configuration
+) -> list[tuple[Listener, socket.socket]]:
+    """Each listener with its section; one that systemd has passed may have none."""
+    sections = {section.name: section for section in configuration.listen}
+    return [(sections.get(name) or Listener(name=name), listener) for name, listener in context.listeners]
 
 
 def _make_gateway(application: Any, configuration: Configuration, loop: asyncio.AbstractEventLoop) -> Gateway:

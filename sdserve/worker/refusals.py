@@ -37,6 +37,14 @@ class Refusals:
         )
         log.info("refused a request from %s with %d: %s", who, error.status, error)
 
+    def shaken_off(self, client: tuple[str, int] | str | None, error: Exception) -> None:
+        """Say that TLS could not begin with a client, under the same limit."""
+        self._count += 1
+        if self._count > _MOST:
+            return
+        who = describe(client, socket.AF_INET) if client else "a client"
+        log.info("no TLS with %s: %s", who, getattr(error, "reason", None) or error)
+
     def tick(self) -> None:
         """A second has passed."""
         if self._count > _MOST:

@@ -18,7 +18,9 @@ from dataclasses import dataclass
 from heapq import nsmallest
 from math import inf
 
+from sdserve.config.model import Listener
 from sdserve.core.gateway.options import WorkerOptions
+from sdserve.core.http.connection import FIRST_REQUEST
 from sdserve.core.http.options import HttpOptions
 from sdserve.core.websocket.options import WebSocketOptions
 from sdserve.core.wire.moved import Moved
@@ -33,6 +35,8 @@ from sdserve.worker.http import HttpProtocol
 from sdserve.worker.in_flight import InFlight
 from sdserve.worker.recycling import Recycling
 from sdserve.worker.refusals import Refusals
+from sdserve.worker.tls import Handshakes
+from sdserve.worker.tls_contexts import TlsContexts
 from sdserve.worker.websockets import WebSockets
 
 log = logging.getLogger("sdserve.worker")
@@ -42,6 +46,10 @@ _LAST_WORD = 1.0
 
 _CLOSING_TIME = 0.2
 """The last part of the time to drain, in which connections are closed in order, and not handed over."""
+
+_QUIET = 5.0
+"""Seconds that a connection which cannot be handed over may be idle while others are: long enough for who
+sends requests one after the other, short enough not to keep a worker for who may never send another."""
 
 _RECLAIMED = 16
 """Idle connections that are closed at once when there is no room for more."""
@@ -92,6 +100,15 @@ class Server:
         self._websockets = gateway.websockets = WebSockets(self, websocket)
         self._websocket_drain = min(workers.websocket_drain, workers.drain_timeout * (1 - _CLOSING_TIME))
         self._adoptions: set[asyncio.Task[None]] = set()
+        self.tls: dict[str, TlsContexts] = {}
+        """For new connections, by the name of the listener; those not in it speak plain HTTP."""
+        self._handshakes = Handshakes(
+            now=lambda: self.clock.now,
+            standing=lambda: self.clock.standing[0],
+            failed=self._handshake_failed,
+            refused=self._handshake_refused,
+        )
+        self._listeners: dict[str, Listener] = {}
         self._acceptors: list[Acceptor] = []
         self._inbox: Inbox | None = None
         self.outbox: Outbox | None = None
@@ -119,43 +136,61 @@ class Server:
         self.row.words[scoreboard.STATE] = scoreboard.READY
         self._tick()
 
-    def serve(self, listeners: list[socket.socket], mailbox: socket.socket | None = None) -> None:
+    def serve(
+        self, listeners: list[tuple[Listener, socket.socket]], mailbox: socket.socket | None = None
+    ) -> None:
         """Begin to accept from `listeners` and to take over what comes by `mailbox`; they stay their owner's.
 
         Does nothing once it drains.
         """
         if self._drain_deadline is not None:
             return
-        self._acceptors = [Acceptor(self.loop, listener, self.adopt, self._reclaim) for listener in listeners]
+        self._listeners = {options.name: options for options, _ in listeners}
+        self._acceptors = [
+            Acceptor(self.loop, options, listener, self.adopt, self._reclaim)
+            for options, listener in listeners
+        ]
         for acceptor in self._acceptors:
             acceptor.start()
         if mailbox is not None:
-            self._inbox = Inbox(self.loop, mailbox, self.adopt, self._reclaim)
+            self._inbox = Inbox(self.loop, mailbox, self._adopt_moved, self._reclaim)
             self._inbox.start()
 
     # Connections
 
-    def adopt(self, connected: socket.socket, moved: Moved | None = None) -> None:
-        """Take over a connected, non-blocking socket, a new one or one that another worker has served."""
-        if moved is not None:
-            self.row.words[scoreboard.ADOPTED] += 1
-            if self.outbox is not None and self.outbox.send(connected.fileno(), moved):
-                self.row.words[scoreboard.HANDED_OVER] += 1
-                connected.close()  # it is on its way to those who stay
-                return
-        task = self.loop.create_task(self._connect(connected, moved))
+    def _adopt_moved(self, connected: socket.socket, moved: Moved) -> None:
+        """Take over a socket that another worker has served, or send it on."""
+        self.row.words[scoreboard.ADOPTED] += 1
+        if self.outbox is not None and self.outbox.send(connected.fileno(), moved):
+            self.row.words[scoreboard.HANDED_OVER] += 1
+            connected.close()  # it is on its way to those who stay
+            return
+        # Workers of different generations share listeners, and may have read different sections about them.
+        listener = self._listeners.get(moved.listener) or Listener(name=moved.listener)
+        self.adopt(connected, listener, moved)
+
+    def adopt(self, connected: socket.socket, listener: Listener, moved: Moved | None = None) -> None:
+        """Take over a connected, non-blocking socket that came by `listener`, perhaps to another worker."""
+        task = self.loop.create_task(self._connect(connected, listener, moved))
         self._adoptions.add(task)
         task.add_done_callback(self._adoptions.discard)
         self._connections += 1
         if self._most_connections:
             self._check_full()
 
-    async def _connect(self, connected: socket.socket, moved: Moved | None) -> None:
+    async def _connect(self, connected: socket.socket, listener: Listener, moved: Moved | None) -> None:
         try:
             client, local = _addresses(connected)
-            await self.loop.connect_accepted_socket(
-                lambda: HttpProtocol(self, client, local, moved), connected
-            )
+
+            contexts = self.tls.get(listener.name) if moved is None or moved.tls else None
+            if contexts is not None:
+                moved = None  # nothing has come on it: to HTTP it is a new one
+
+            def make_http() -> HttpProtocol:
+                return HttpProtocol(self, listener, client, local, moved)
+
+            make = self._handshakes.factory(listener, contexts, make_http) if contexts else make_http
+            await self.loop.connect_accepted_socket(make, connected)
         except OSError as error:
             connected.close()
             self._disconnected()
@@ -169,8 +204,8 @@ class Server:
         words[scoreboard.CONNECTIONS] += 1
         if self._drain_deadline is None:
             return
-        if self.outbox is None or self.outbox.keeps:
-            protocol.drain(fresh=True)
+        if self.outbox is None or self.outbox.keeps or protocol.tls is not None:
+            protocol.drain(grace=FIRST_REQUEST)
         else:
             self.loop.call_soon(protocol.move)  # its transport is not complete before this has returned
 
@@ -196,6 +231,13 @@ class Server:
         self.row.words[scoreboard.CONNECTIONS] -= 1
         self._disconnected()
         self._check_drained()
+
+    def _handshake_failed(self) -> None:
+        self._disconnected()
+        self._check_drained()
+
+    def _handshake_refused(self, transport: asyncio.Transport, error: Exception) -> None:
+        self.refusals.shaken_off(transport.get_extra_info("peername"), error)
 
     def _disconnected(self) -> None:
         self._connections -= 1
@@ -247,6 +289,8 @@ class Server:
             protocol.tick(now)
         self._in_flight.tick(now)
         self._websockets.tick(now)
+        if self._handshakes:
+            self._handshakes.tick(now)
         if self._drain_deadline is not None:
             self._go_on_draining(now)
             return
@@ -296,13 +340,18 @@ class Server:
 
     def _send_away(self) -> None:
         """Have each connection go, or see to it that it goes once it can."""
+        outbox = self.outbox
+        if outbox is None or outbox.keeps:
+            self._handshakes.hurry()
+        else:
+            self.row.words[scoreboard.HANDED_OVER] += self._handshakes.hand_over(outbox)
         # The newest first: there may not be room for all.
         for protocol in sorted(self._protocols, key=lambda one: one.connection.deadline, reverse=True):
-            if self.outbox is None or (self.outbox.keeps and not protocol.connection.requests):
+            if outbox is None or (outbox.keeps and not protocol.connection.requests):
                 protocol.drain()  # the first request on it may be on its way
-            elif self.outbox.is_full:
-                break
-            else:
+            elif protocol.tls is not None:
+                protocol.drain(grace=0.0 if outbox.keeps else _QUIET)
+            elif not outbox.is_full:
                 protocol.move()
 
     def _hand_over_no_more(self) -> None:
@@ -344,6 +393,7 @@ class Server:
             and not self._protocols
             and not self._websockets
             and not self._adoptions
+            and not self._handshakes
             and not self.gateway.busy
             and not self._drained.done()
             and not self._take_last_mail()
@@ -373,6 +423,7 @@ class Server:
         for protocol in list(self._protocols):
             protocol.abort()
         self._websockets.abort()
+        self._handshakes.abort()
         if not self._drained.done():
             self._drained.set_result(None)
             self._close_mail()

@@ -129,9 +129,10 @@ class WsgiGateway:
                 **self._standing,
                 # PEP 3333 wants both, never empty; a unix socket has neither.
                 "SERVER_NAME": host if port is not None else "localhost",
-                "SERVER_PORT": str(port or 80),
+                "SERVER_PORT": str(port or (443 if protocol.tls else 80)),
                 "REMOTE_ADDR": address,
                 "REMOTE_PORT": str(peer_port) if peer_port else "",
+                **(protocol.tls.environ() if protocol.tls else {}),
             }
         return environ
 

@@ -40,6 +40,8 @@ class Case:
     """Bytes to POST; 0 makes it a GET."""
     message_size: int = 0
     """Bytes of the WebSocket messages that come back; 0: it is HTTP."""
+    tls: bool = False
+    """Over TLS, on connections that are kept: what is measured is the records, not the handshake."""
 
     @property
     def expected(self) -> bytes:
@@ -74,6 +76,7 @@ CASES = (
     Case(
         name="asgi-fastapi", application="tests.bench.apps.fastapi_hello:app", interface="asgi", servers=ASGI
     ),
+    Case(name="asgi-hello-tls", application=f"{RAW}:asgi_hello", interface="asgi", servers=ASGI, tls=True),
     Case(name="wsgi-hello", application=f"{RAW}:wsgi_hello", interface="wsgi", servers=WSGI),
     Case(
         name="wsgi-12-fields",
@@ -111,6 +114,7 @@ TARGETS = (
     Target(case="asgi-hello", peer="uvicorn", ratio=1.3),
     Target(case="websocket-16", peer="uvicorn", ratio=1.3),
     Target(case="websocket-64k", peer="uvicorn", ratio=1.3),
+    Target(case="asgi-hello-tls", peer="uvicorn", ratio=1.3),
     Target(case="wsgi-hello", peer="gunicorn gthread 1", ratio=5.0),
     Target(case="wsgi-hello", peer="gunicorn gthread 8", ratio=5.0),
 )

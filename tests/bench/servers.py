@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import http.client
 import os
+import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -13,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -20,6 +24,7 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 from tests.bench.cases import Case
+from tests.certificates import Authority
 
 ROOT = Path(__file__).parent.parent.parent
 START_TIMEOUT = 15.0
@@ -31,13 +36,28 @@ class BenchError(Exception):
     """A server did not start, answered wrongly, or failed requests: its figures would mean nothing."""
 
 
+@cache
+def certificate() -> str:
+    """The file of a certificate for 127.0.0.1 with its key, made once a run: P-256, as most are."""
+    directory = tempfile.mkdtemp(prefix="sdserve-bench-")
+    atexit.register(shutil.rmtree, directory)
+    files = Authority(Path(directory)).issue("127.0.0.1")
+    both = Path(directory, "both.pem")
+    both.write_text(Path(files.key).read_text() + Path(files.certificate).read_text())
+    return str(both)
+
+
 def sdserve(case: Case, port: int) -> list[str]:
     options = ["--workers", "1", "--threads", str(case.threads), "--interface", case.interface]
+    if case.tls:
+        options += ["--set", f"listen:http.certificate={certificate()}"]
     return ["sdserve", "run", case.application, "--bind", f"127.0.0.1:{port}", *options]
 
 
 def uvicorn(case: Case, port: int) -> list[str]:
     options = ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
+    if case.tls:
+        options += ["--ssl-certfile", certificate(), "--ssl-keyfile", certificate()]
     return ["uvicorn", case.application, "--host", "127.0.0.1", "--port", str(port), *options]
 
 
@@ -48,6 +68,8 @@ def granian(case: Case, port: int) -> list[str]:
         options += ["--loop", "uvloop"]
     else:
         options += ["--blocking-threads", str(case.threads)]
+    if case.tls:
+        options += ["--ssl-certificate", certificate(), "--ssl-keyfile", certificate()]
     return ["granian", case.application, "--host", "127.0.0.1", "--port", str(port), *options]
 
 
@@ -55,6 +77,8 @@ def gunicorn(worker: str, threads: int = 1) -> Callable[[Case, int], list[str]]:
     def command(case: Case, port: int) -> list[str]:
         options = ["--worker-class", worker, "--threads", str(threads), "--workers", "1"]
         options += ["--no-control-socket", "--log-level", "warning"]
+        if case.tls:
+            options += ["--certfile", certificate(), "--keyfile", certificate()]
         return ["gunicorn", case.application, "--bind", f"127.0.0.1:{port}", *options]
 
     return command
@@ -161,9 +185,20 @@ def wait_until_listening(process: subprocess.Popen[bytes], port: int) -> None:
     raise BenchError(f"does not listen after {START_TIMEOUT:g} s")
 
 
+def trusting() -> ssl.SSLContext:
+    """What a client needs to speak TLS with whoever answers."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 def verify(case: Case, port: int) -> None:
     """Two answers on one connection must be right; a server that closes would be measured reconnecting."""
-    client = http.client.HTTPConnection("127.0.0.1", port, timeout=START_TIMEOUT)
+    kind = (
+        partial(http.client.HTTPSConnection, context=trusting()) if case.tls else http.client.HTTPConnection
+    )
+    client = kind("127.0.0.1", port, timeout=START_TIMEOUT)
     body = case.expected if case.body_size else None
     local_addresses = set()
     try:

@@ -61,7 +61,7 @@ class Load:
         command += ["--script", str(SCRIPT)]
         for name, value in self.case.fields:
             command += ["--header", f"{name}: {value}"]
-        command.append(f"http://127.0.0.1:{self.server.port}/")
+        command.append(f"{'https' if self.case.tls else 'http'}://127.0.0.1:{self.server.port}/")
         if self.case.body_size:
             command += ["--", str(self.case.body_size)]
         return command

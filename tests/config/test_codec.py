@@ -8,6 +8,7 @@ from sdserve.config.model import Configuration, Listener, LogOptions
 from sdserve.core.fleet.options import FleetOptions
 from sdserve.core.gateway.options import AppOptions, WorkerOptions
 from sdserve.core.http.options import HttpOptions
+from sdserve.core.tls.options import TlsOptions
 from sdserve.core.websocket.options import WebSocketOptions
 
 DEFAULT = Configuration(
@@ -27,7 +28,9 @@ FULL = Configuration(
     ),
     listen=(
         Listener(name="http", addresses=("[::]:80", "unix:/run/x"), backlog=5, mode=0o600),
-        Listener(name="b"),
+        Listener(
+            name="b", tls=TlsOptions(certificates=("/a", "/b"), keys=("/c", "/d"), handshake_timeout=3.0)
+        ),
     ),
     fleet=FleetOptions(count=4, boot_timeout=1.5),
     workers=WorkerOptions(threads=8, loop="asyncio"),

@@ -15,6 +15,7 @@ from sdserve.config.values import Source
 from sdserve.core.fleet.options import FleetOptions
 from sdserve.core.gateway.options import AppOptions, WorkerOptions
 from sdserve.core.http.options import HttpOptions
+from sdserve.core.tls.options import TlsOptions
 from sdserve.core.websocket.options import WebSocketOptions
 from sdserve.errors import ConfigurationError
 from sdserve.host.cpus import usable_cpus
@@ -37,6 +38,18 @@ backlog = 100
 [listen:admin]
 address = /run/shop.sock
 mode = 0600
+
+[listen:https]
+address = [::]:443
+certificate = /etc/ssl/a.pem
+    credential:b
+key = /etc/ssl/a.key
+    credential:b.key
+client_ca = /etc/ssl/ca.pem
+client_certificate = optional
+tls_minimum = 1.3
+tls_ciphers = HIGH:!aNULL
+handshake_timeout = 5s
 
 [workers]
 count = 4
@@ -106,6 +119,19 @@ AS_CONFIGURED = Configuration(
     listen=(
         Listener(name="http", addresses=("0.0.0.0:80", "[::]:80"), backlog=100),
         Listener(name="admin", addresses=("unix:/run/shop.sock",), mode=0o600),
+        Listener(
+            name="https",
+            addresses=("[::]:443",),
+            tls=TlsOptions(
+                certificates=("/etc/ssl/a.pem", "credential:b"),
+                keys=("/etc/ssl/a.key", "credential:b.key"),
+                client_ca="/etc/ssl/ca.pem",
+                client_certificate="optional",
+                minimum_version="1.3",
+                ciphers="HIGH:!aNULL",
+                handshake_timeout=5.0,
+            ),
+        ),
     ),
     fleet=FleetOptions(
         count=4, boot_timeout=120, drain_timeout=3600, stall_timeout=0, min_ready=2, idle_exit=600, surge=3
@@ -388,3 +414,35 @@ def test_the_example_of_the_manual_is_right(etc):
     example = manual.read_text().split("```ini\n")[1].split("```")[0]
     etc.write("shop.ini", dedent(example))
     assert etc.load().configuration.app.venv == "/srv/shop/current/.venv"
+
+
+@pytest.mark.parametrize(
+    ("lines", "problem"),
+    [
+        ("key = a.key", "4: [listen:a] key: is about TLS, which needs a certificate"),
+        ("client_ca = a.pem", "4: [listen:a] client_ca: is about TLS, which needs a certificate"),
+        (
+            "certificate = a.pem\nkey = a.key\n  b.key",
+            "5: [listen:a] key: there are 2 for 1 certificates; each has one",
+        ),
+        (
+            "certificate = a.pem\nclient_certificate = optional",
+            "5: [listen:a] client_certificate: needs a client_ca, by which certificates of clients can be ",
+        ),
+        (
+            "certificate = credential:",
+            "4: [listen:a] certificate: 'credential:' is not credential: and a name",
+        ),
+        ("certificate = credential:..", "4: [listen:a] certificate: 'credential:..' is not credential: and"),
+        (
+            "certificate = credential:a/b",
+            "4: [listen:a] certificate: 'credential:a/b' is not credential: and",
+        ),
+        ("certificate = a\ntls_ciphers = \u00fc", "5: [listen:a] tls_ciphers: 'ü' is not a cipher list"),
+    ],
+)
+def test_what_makes_no_sense_about_tls(etc, lines, problem):
+    etc.write("shop.ini", f"{APP}[listen:a]\n{lines}\n")
+    with pytest.raises(ConfigurationError) as failure:
+        etc.load()
+    assert f"shop.ini:{problem}" in str(failure.value)

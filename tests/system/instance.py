@@ -19,6 +19,9 @@ MOUNTS = {
     "/usr/bin/sdserve": _CHECKOUT / "tests/system/launcher.py",
     "/usr/lib/systemd/system/sdserve@.service": _CHECKOUT / "systemd/sdserve@.service",
     "/usr/lib/systemd/system/sdserve@.socket": _CHECKOUT / "systemd/sdserve@.socket",
+    "/usr/lib/systemd/system/sdserve-certificates@.path": _CHECKOUT / "systemd/sdserve-certificates@.path",
+    "/usr/lib/systemd/system/sdserve-certificates@.service": _CHECKOUT
+    / "systemd/sdserve-certificates@.service",
     _APPLICATIONS: _CHECKOUT / "tests/system/applications",
     "/srv/examples": EXAMPLES,
 }

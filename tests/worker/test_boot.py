@@ -13,6 +13,7 @@ import pytest
 from sdserve.core.wire.messages import (
     MOST_CHANGED,
     BootFailed,
+    Certificates,
     CodeChanged,
     Drain,
     Forked,
@@ -21,7 +22,7 @@ from sdserve.core.wire.messages import (
     Serve,
 )
 from sdserve.errors import EXIT_BOOT, EXIT_OK
-from sdserve.host import stacks
+from sdserve.host import memfd, stacks
 from tests.worker.serving import REQUEST
 
 IDENTITY = {"generation": 3, "serial": 14}
@@ -113,6 +114,19 @@ def test_with_its_stacks_a_worker_says_what_is_in_flight(fork, loop, kind):
         said = f"1 request is in flight, the oldest for \\d s: GET /{kind} from 127"
         assert re.search(f"error worker 2 of generation 3: {said}", line)
     assert any(f"in {'stand_still' if kind != 'async' else 'run'}" in line for line in lines)
+
+
+def test_certificates_that_make_no_sense_change_nothing(fork):
+    worker = fork("wsgi")
+    worker.told()
+    with memfd.sealed("nonsense", b"nonsense") as nonsense:
+        worker.tell(Certificates(**IDENTITY), nonsense)
+    worker.tell(Certificates(**IDENTITY))
+    assert worker.connect().request().status == 200
+    worker.tell(Drain(**IDENTITY))
+    status, errors = worker.end()
+    assert status == EXIT_OK
+    assert errors.count("the certificates stay as they were: certificates came that cannot be read") == 1
 
 
 def test_a_worker_that_loses_its_supervisor_drains(fork):

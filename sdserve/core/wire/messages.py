@@ -3,7 +3,7 @@
     supervisor -> zygote    Open, ForkWorker
     zygote -> supervisor    Opened or OpenFailed, Forked or ForkRefused
     worker -> supervisor    Ready or BootFailed, RecycleAsked, CodeChanged
-    supervisor -> worker    Serve, Drain
+    supervisor -> worker    Serve, Drain, Certificates
     supervisor -> preparer  Prepare
     preparer -> supervisor  Prepared or PrepareRefused
 
@@ -78,7 +78,11 @@ class OpenFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForkWorker:
-    """Fork one worker. Descriptor: its end of the channel between it and the supervisor."""
+    """Fork one worker.
+
+    Descriptors: its end of the channel between it and the supervisor, and, if a listener speaks TLS, what
+    `core.tls.material` encodes.
+    """
 
     generation: int = 0
     serial: int = 0
@@ -183,6 +187,14 @@ class PrepareRefused:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Certificates:
+    """Show new connections these. Descriptor: what `core.tls.material` encodes, for all listeners."""
+
+    generation: int = 0
+    serial: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecycleAsked:
     """The worker wants to be replaced, and serves until it is told to drain."""
 
@@ -214,6 +226,7 @@ Message = (
     | CodeChanged
     | Serve
     | Drain
+    | Certificates
     | Prepare
     | Prepared
     | PrepareRefused
