@@ -7,11 +7,12 @@ import io
 import logging
 import os
 import signal
+import socket
 import sys
 from contextlib import closing
 from typing import Any
 
-from sdserve.config.model import Configuration
+from sdserve.config.model import Configuration, Listener
 from sdserve.core.gateway.interface import ASGI, detect_interface
 from sdserve.core.wire.messages import MOST_CHANGED, BootFailed, CodeChanged, Ready, RecycleAsked
 from sdserve.errors import EXIT_BOOT, EXIT_OK, BootError
@@ -127,7 +128,7 @@ async def _serve(
         except BootError:
             await gateway.stop(LAST_WORD)
             raise
-    listeners = [listener for _, listener in context.listeners]
+    listeners = _with_options(context, configuration)
     channel.listen(loop, serve=lambda: server.serve(listeners, context.mailbox), drain=server.drain)
     logs.keep_own_loggers()
     changed: tuple[str, ...] = ()
@@ -149,6 +150,14 @@ async def _serve(
     await server.wait_drained()
     await loop.shutdown_asyncgens()
     return EXIT_OK
+
+
+def _with_options(
+    context: WorkerContext, configuration: Configuration
+) -> list[tuple[Listener, socket.socket]]:
+    """Each listener with its section; one that systemd has passed may have none."""
+    sections = {section.name: section for section in configuration.listen}
+    return [(sections.get(name) or Listener(name=name), listener) for name, listener in context.listeners]
 
 
 def _make_gateway(application: Any, configuration: Configuration, loop: asyncio.AbstractEventLoop) -> Gateway:

@@ -76,9 +76,14 @@ class Outbox:
             return False
         return True
 
-    def take(self, borrowed: int, connection: Connection) -> bool:
+    def take(self, borrowed: int, connection: Connection, listener: str) -> bool:
         """Send a connection that is `movable`, and abandon it here; False if it has to stay for now."""
-        moved = Moved(requests=connection.requests, deadline=connection.deadline, pending=connection.unused)
+        moved = Moved(
+            listener=listener,
+            requests=connection.requests,
+            deadline=connection.deadline,
+            pending=connection.unused,
+        )
         taken = self.send(borrowed, moved)
         if taken:
             connection.abandon()

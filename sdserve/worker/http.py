@@ -23,6 +23,7 @@ from sdserve.worker.file_body import Done, FileBody
 from sdserve.worker.sockets import descriptor_of, reset_when_closed, unacknowledged, unread
 
 if TYPE_CHECKING:
+    from sdserve.config.model import Listener
     from sdserve.core.wire.moved import Moved
     from sdserve.worker.server import Server
 
@@ -34,6 +35,7 @@ _LINGER_BYTES = 256 * 1024
 _GONE = "the connection is gone"
 
 Peer = tuple[str, int] | None
+Local = tuple[str, int | None]
 
 
 class HttpProtocol(asyncio.Protocol):
@@ -54,6 +56,7 @@ class HttpProtocol(asyncio.Protocol):
         "connection",
         "environ",
         "exchange",
+        "listener",
         "local",
         "loop",
         "transport",
@@ -61,12 +64,13 @@ class HttpProtocol(asyncio.Protocol):
     )
 
     def __init__(
-        self, server: Server, client: Peer, local: tuple[str, int | None], moved: Moved | None = None
+        self, server: Server, listener: Listener, client: Peer, local: Local, moved: Moved | None = None
     ) -> None:
         """Serve a new connection, or go on with one that was `moved` here from another worker."""
         self._server = server
         self._clock = server.clock
         self.loop = server.loop
+        self.listener = listener
         self.client = client
         self.local = local
         self.connection = Connection(server.http, server.clock.now)
@@ -225,8 +229,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def _send_error(self, status: int) -> None:
         """Answer for the application, as far as that is still possible, and be done with the connection."""
-        data = self.connection.send_error(status, self._clock.standing)
-        if data and self.access is not None:
+        if (data := self.connection.send_error(status, self._clock.standing)) and self.access is not None:
             self.access.response_began(data, 0)
         self._abandon_exchange()
         self.transport.write(data)
@@ -254,8 +257,7 @@ class HttpProtocol(asyncio.Protocol):
         Raises:
             LocalProtocolError: a field may not stand there, or the response has begun; nothing was sent.
         """
-        data = self.connection.send_early_hints(fields)
-        if data:
+        if data := self.connection.send_early_hints(fields):
             self.transport.write(data)
 
     def send_response(self, status: bytes, fields: Iterable[Field], body: bytes, more: bool) -> None:
@@ -335,15 +337,13 @@ class HttpProtocol(asyncio.Protocol):
         Raises:
             LocalProtocolError: a field may not stand there; the response has not ended.
         """
-        data = self.connection.send_trailers(fields, self._clock.now)
-        if data:
+        if data := self.connection.send_trailers(fields, self._clock.now):
             self.transport.write(data)
         self._exchange_ended()
 
     def send_continue(self) -> None:
         """Ask for the body, if the client waits to be asked."""
-        data = self.connection.send_continue(self._clock.now)
-        if data:
+        if data := self.connection.send_continue(self._clock.now):
             self.transport.write(data)
 
     def fail(self, status: int = 500, retry_after: float | None = None) -> None:
@@ -405,7 +405,7 @@ class HttpProtocol(asyncio.Protocol):
         elif transport.get_write_buffer_size():
             # Have the transport tell, by `resume_writing`, when the last byte of the answer is sent.
             transport.set_write_buffer_limits(0)
-        elif self._server.outbox.take(descriptor_of(self.transport), self.connection):
+        elif self._server.outbox.take(descriptor_of(transport), self.connection, self.listener.name):
             self._server.row.words[HANDED_OVER] += 1
             # Closes our descriptor, and does not shut the connection down.
             self.transport.abort()
@@ -472,8 +472,7 @@ class HttpProtocol(asyncio.Protocol):
             self._time_out()
 
     def _time_out(self) -> None:
-        status = self.connection.timed_out()
-        if status:
+        if status := self.connection.timed_out():
             self._send_error(status)
         else:
             self._abandon_exchange()

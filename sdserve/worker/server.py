@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from heapq import nsmallest
 from math import inf
 
+from sdserve.config.model import Listener
 from sdserve.core.gateway.options import WorkerOptions
 from sdserve.core.http.options import HttpOptions
 from sdserve.core.wire.moved import Moved
@@ -87,6 +88,7 @@ class Server:
         self._protocols: set[HttpProtocol] = set()
         self._in_flight = InFlight(self._protocols, self.clock.now)
         self._adoptions: set[asyncio.Task[None]] = set()
+        self._listeners: dict[str, Listener] = {}
         self._acceptors: list[Acceptor] = []
         self._inbox: Inbox | None = None
         self.outbox: Outbox | None = None
@@ -114,42 +116,53 @@ class Server:
         self.row.words[scoreboard.STATE] = scoreboard.READY
         self._tick()
 
-    def serve(self, listeners: list[socket.socket], mailbox: socket.socket | None = None) -> None:
+    def serve(
+        self, listeners: list[tuple[Listener, socket.socket]], mailbox: socket.socket | None = None
+    ) -> None:
         """Begin to accept from `listeners` and to take over what comes by `mailbox`; they stay their owner's.
 
         Does nothing once it drains.
         """
         if self._drain_deadline is not None:
             return
-        self._acceptors = [Acceptor(self.loop, listener, self.adopt, self._reclaim) for listener in listeners]
+        self._listeners = {options.name: options for options, _ in listeners}
+        self._acceptors = [
+            Acceptor(self.loop, options, listener, self.adopt, self._reclaim)
+            for options, listener in listeners
+        ]
         for acceptor in self._acceptors:
             acceptor.start()
         if mailbox is not None:
-            self._inbox = Inbox(self.loop, mailbox, self.adopt, self._reclaim)
+            self._inbox = Inbox(self.loop, mailbox, self._adopt_moved, self._reclaim)
             self._inbox.start()
 
     # Connections
 
-    def adopt(self, connected: socket.socket, moved: Moved | None = None) -> None:
-        """Take over a connected, non-blocking socket, a new one or one that another worker has served."""
-        if moved is not None:
-            self.row.words[scoreboard.ADOPTED] += 1
-            if self.outbox is not None and self.outbox.send(connected.fileno(), moved):
-                self.row.words[scoreboard.HANDED_OVER] += 1
-                connected.close()  # it is on its way to those who stay
-                return
-        task = self.loop.create_task(self._connect(connected, moved))
+    def _adopt_moved(self, connected: socket.socket, moved: Moved) -> None:
+        """Take over a socket that another worker has served, or send it on."""
+        self.row.words[scoreboard.ADOPTED] += 1
+        if self.outbox is not None and self.outbox.send(connected.fileno(), moved):
+            self.row.words[scoreboard.HANDED_OVER] += 1
+            connected.close()  # it is on its way to those who stay
+            return
+        # Workers of different generations share listeners, and may have read different sections about them.
+        listener = self._listeners.get(moved.listener) or Listener(name=moved.listener)
+        self.adopt(connected, listener, moved)
+
+    def adopt(self, connected: socket.socket, listener: Listener, moved: Moved | None = None) -> None:
+        """Take over a connected, non-blocking socket that came by `listener`, perhaps to another worker."""
+        task = self.loop.create_task(self._connect(connected, listener, moved))
         self._adoptions.add(task)
         task.add_done_callback(self._adoptions.discard)
         self._connections += 1
         if self._most_connections:
             self._check_full()
 
-    async def _connect(self, connected: socket.socket, moved: Moved | None) -> None:
+    async def _connect(self, connected: socket.socket, listener: Listener, moved: Moved | None) -> None:
         try:
             client, local = _addresses(connected)
             await self.loop.connect_accepted_socket(
-                lambda: HttpProtocol(self, client, local, moved), connected
+                lambda: HttpProtocol(self, listener, client, local, moved), connected
             )
         except OSError as error:
             connected.close()

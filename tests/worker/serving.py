@@ -21,6 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from sdserve.config.model import Listener
 from sdserve.core.gateway.interface import ASGI, AUTO, detect_interface
 from sdserve.core.gateway.options import WorkerOptions
 from sdserve.core.http.options import HttpOptions
@@ -184,6 +185,7 @@ class Worker:
         )
         self._mailbox = mailbox
         self._access = access
+        self._section = Listener(name="http")
         self._listener = _listen(unix, ipv6, send_buffer)
         self.address = self._listener.getsockname()
         self._clients: list[Client] = []
@@ -231,7 +233,7 @@ class Worker:
             gateway.retire = self.server.retire
         await gateway.start()
         self.server.stand_by()
-        self.server.serve([self._listener], self._mailbox)
+        self.server.serve([(self._section, self._listener)], self._mailbox)
         self._started.set()
         await self.server.wait_drained()
 

@@ -1,6 +1,6 @@
 """A connection on its way from one worker to another, as a packet beside its descriptor.
 
-    {"requests": 3, "deadline": 5123.25}\\n and then the bytes that were read and not used
+    {"listener": "http", "requests": 3, "deadline": 5123.25}\\n and then the bytes that were read and not used
 
 JSON for what may grow, as in `codec`: unknown keys are dropped, missing ones take their default. The client's
 and our own address are not in it: the socket knows them.
@@ -23,6 +23,8 @@ MAX_MOVED = MAX_PENDING + 1024
 class Moved:
     """What is known about a connection between two requests."""
 
+    listener: str = ""
+    """The name of the `[listen:NAME]` section by which it came."""
     requests: int = 0
     """That were begun on it."""
     deadline: float = 0.0
@@ -33,7 +35,8 @@ class Moved:
 
 def encode_moved(moved: Moved) -> bytes:
     """Return the packet; `pending` has at most `MAX_PENDING` bytes."""
-    return b'{"requests":%d,"deadline":%.3f}\n' % (moved.requests, moved.deadline) + moved.pending
+    facts = {"listener": moved.listener, "requests": moved.requests, "deadline": round(moved.deadline, 3)}
+    return json.dumps(facts).encode("ascii") + b"\n" + moved.pending
 
 
 def decode_moved(packet: bytes) -> Moved:
@@ -41,10 +44,12 @@ def decode_moved(packet: bytes) -> Moved:
     head, _, pending = packet.partition(b"\n")
     try:
         said = json.loads(head)
+        listener = said.get("listener", "")
         requests = said.get("requests", 0)
         deadline = said.get("deadline", 0.0)
     except (ValueError, AttributeError, RecursionError):
         raise WireError("a connection came with facts that cannot be read") from None
-    if type(requests) is not int or type(deadline) not in (int, float) or not isfinite(deadline):
+    is_time = type(deadline) in (int, float) and isfinite(deadline)
+    if type(listener) is not str or type(requests) is not int or not is_time:
         raise WireError("a connection came with facts of the wrong type")
-    return Moved(requests=requests, deadline=float(deadline), pending=pending)
+    return Moved(listener=listener, requests=requests, deadline=float(deadline), pending=pending)

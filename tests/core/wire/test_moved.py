@@ -12,6 +12,7 @@ from sdserve.errors import WireError
 @given(
     st.builds(
         Moved,
+        listener=st.text(max_size=50),
         requests=st.integers(0, 2**63),
         deadline=st.integers(0, 2**43).map(lambda number: number / 8),
         pending=st.binary(max_size=300),
@@ -22,12 +23,14 @@ def test_what_is_said_is_understood(moved):
 
 
 def test_the_largest_fits():
-    packet = encode_moved(Moved(requests=2**63, deadline=1e12, pending=b"x" * MAX_PENDING))
+    packet = encode_moved(
+        Moved(listener="x" * 255, requests=2**63, deadline=1e12, pending=b"x" * MAX_PENDING)
+    )
     assert len(packet) <= MAX_MOVED < MAX_PACKET
 
 
 def test_what_a_newer_version_adds_is_dropped_and_what_it_leaves_out_has_a_default():
-    assert decode_moved(b'{"listener":"web"}\nGET') == Moved(pending=b"GET")
+    assert decode_moved(b'{"news":"web"}\nGET') == Moved(pending=b"GET")
     assert decode_moved(b"{}") == Moved()
 
 
@@ -43,7 +46,14 @@ def test_facts_that_cannot_be_read(packet):
 
 @pytest.mark.parametrize(
     "facts",
-    [b'"requests":1.5', b'"requests":true', b'"deadline":"x"', b'"deadline":NaN', b'"deadline":1e999'],
+    [
+        b'"listener":1',
+        b'"requests":1.5',
+        b'"requests":true',
+        b'"deadline":"x"',
+        b'"deadline":NaN',
+        b'"deadline":1e999',
+    ],
 )
 def test_facts_of_the_wrong_type(facts):
     with pytest.raises(WireError, match="wrong type"):
