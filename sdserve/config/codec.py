@@ -39,7 +39,12 @@ def decode(data: Mapping[str, Any]) -> Configuration:
 
 def _decode_listener(data: Mapping[str, Any]) -> Listener:
     listener = _decode(Listener, {"name": "", **data})
-    return dataclasses.replace(listener, addresses=tuple(listener.addresses))
+    return dataclasses.replace(
+        listener,
+        addresses=tuple(listener.addresses),
+        trusted=tuple(listener.trusted),
+        trusted_fields=tuple(listener.trusted_fields),
+    )
 
 
 def _decode(kind: type[T], data: Mapping[str, Any]) -> T:

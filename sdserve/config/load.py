@@ -53,6 +53,7 @@ def load(target: Target, command_line: Iterable[Source] = (), inspect: Inspectio
     values = {key: value for key, value in values.items() if value.value is not None}
     problems += _missing(target, values, problems)
     problems += _conflicts(values)
+    problems += _trustless(values)
     problems += inspect(values)
     if problems:
         raise ConfigurationError(_in_file_order(problems, target))
@@ -101,6 +102,18 @@ def _conflicts(values: Values) -> list[Problem]:
                     problems.append(Problem(value.path, value.lines[index], section, option, message))
                 first.setdefault(address, value.origin(index))
     return problems
+
+
+def _trustless(values: Values) -> list[Problem]:
+    """Find listeners to which everybody has to send a PROXY header, and from which nobody is let."""
+    message = "nobody could connect, as only trusted peers may send such a header; set trusted, too"
+    return [
+        Problem(value.path, value.lines[0], section, option, message)
+        for (section, option), value in values.items()
+        if _is_listener(section)
+        and (option, value.value) == ("proxy_protocol", True)
+        and not ((trusted := values.get((section, "trusted"))) and trusted.value)
+    ]
 
 
 def _in_file_order(problems: list[Problem], target: Target) -> list[Problem]:

@@ -26,6 +26,7 @@ from sdserve.host.fds import Fd
 from sdserve.worker.asgi_files import borrow_file, open_path
 from sdserve.worker.file_body import FilePart
 from sdserve.worker.http import HttpProtocol
+from sdserve.worker.peer import PEER_CREDENTIALS
 from sdserve.worker.suspended import position
 
 if TYPE_CHECKING:
@@ -112,7 +113,10 @@ class AsgiExchange:
         """Call the application and see to it that the client gets an answer."""
         gateway = self._gateway
         protocol = self._protocol
-        scope = http_scope(self._request, protocol.client, protocol.local, gateway.state)
+        peer = protocol.peer
+        scope = http_scope(self._request, peer.client, peer.local, peer.scheme, gateway.state)
+        if peer.credentials is not None:
+            scope["extensions"][PEER_CREDENTIALS] = peer.credentials._asdict()
         try:
             await gateway.application(scope, self.receive, self.send)
         except asyncio.CancelledError as error:

@@ -22,6 +22,7 @@ from sdserve.config.model import Listener
 from sdserve.core.gateway.options import WorkerOptions
 from sdserve.core.http.options import HttpOptions
 from sdserve.core.wire.moved import Moved
+from sdserve.errors import RemoteProtocolError
 from sdserve.host import scoreboard
 from sdserve.host.scoreboard import ScoreboardRow
 from sdserve.worker.accept import Acceptor
@@ -31,6 +32,8 @@ from sdserve.worker.exchange import Gateway
 from sdserve.worker.handover import Inbox, Outbox
 from sdserve.worker.http import HttpProtocol
 from sdserve.worker.in_flight import InFlight
+from sdserve.worker.peer import Peer
+from sdserve.worker.proxies import Proxies
 from sdserve.worker.recycling import Recycling
 from sdserve.worker.refusals import Refusals
 
@@ -78,6 +81,7 @@ class Server:
         self.access = access
         self.clock = Clock(http.server_header)
         self.refusals = Refusals()
+        self.proxies = Proxies(loop, http.head_timeout)
         self._drain_timeout = workers.drain_timeout
         self._drain_soft = workers.drain_soft
         self._recycling = Recycling(workers)
@@ -160,10 +164,19 @@ class Server:
 
     async def _connect(self, connected: socket.socket, listener: Listener, moved: Moved | None) -> None:
         try:
-            client, local = _addresses(connected)
+            peer = Peer(connected)
+            if moved is not None:
+                if moved.header is not None:
+                    peer.introduce(moved.header)
+            elif listener.proxy_protocol:
+                peer.introduce(await self.proxies.read_header(connected, listener, peer))
             await self.loop.connect_accepted_socket(
-                lambda: HttpProtocol(self, listener, client, local, moved), connected
+                lambda: HttpProtocol(self, listener, peer, moved), connected
             )
+        except RemoteProtocolError as error:
+            connected.close()
+            self._disconnected()
+            self.refusals.refused_connection(peer.client, peer.local, error)
         except OSError as error:
             connected.close()
             self._disconnected()
@@ -270,6 +283,7 @@ class Server:
             for acceptor in self._acceptors:
                 acceptor.stop()
             self.gateway.draining.set()
+            self.proxies.hurry()
         self._send_away()
         self._check_drained()
 
@@ -370,12 +384,3 @@ class Server:
         await self._drained
         assert self._drain_deadline is not None
         await self.gateway.stop(max(self._drain_deadline - time.monotonic(), _LAST_WORD))
-
-
-def _addresses(connected: socket.socket) -> tuple[tuple[str, int] | None, tuple[str, int | None]]:
-    """Return the client's and our own address; None and the path for a unix socket."""
-    local = connected.getsockname()
-    if connected.family == socket.AF_UNIX:
-        return None, (local if isinstance(local, str) else local.decode("utf-8", "surrogateescape"), None)
-    peer = connected.getpeername()
-    return (peer[0], peer[1]), (local[0], local[1])

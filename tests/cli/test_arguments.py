@@ -67,6 +67,10 @@ def test_bind_takes_the_place_of_all_listeners(shell):
         "listen:http.address",
         "listen:http.backlog",
         "listen:http.mode",
+        "listen:http.trusted",
+        "listen:http.trusted_fields",
+        "listen:http.proxy_protocol",
+        "listen:http.root_path",
     ]
     assert found["listen:http.address"] == ("[::1]:2", "--bind")
 

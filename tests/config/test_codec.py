@@ -25,6 +25,7 @@ FULL = Configuration(
     ),
     listen=(
         Listener(name="http", addresses=("[::]:80", "unix:/run/x"), backlog=5, mode=0o600),
+        Listener(name="c", trusted=("10.0.0.0/8", "unix"), trusted_fields=("forwarded",), root_path="/shop"),
         Listener(name="b"),
     ),
     fleet=FleetOptions(count=4, boot_timeout=1.5),

@@ -36,6 +36,10 @@ backlog = 100
 [listen:admin]
 address = /run/shop.sock
 mode = 0600
+trusted = 10.0.0.0/8, unix
+trusted_fields = Forwarded, X-Forwarded-Prefix
+proxy_protocol = yes
+root_path = /shop
 
 [workers]
 count = 4
@@ -94,7 +98,15 @@ AS_CONFIGURED = Configuration(
     ),
     listen=(
         Listener(name="http", addresses=("0.0.0.0:80", "[::]:80"), backlog=100),
-        Listener(name="admin", addresses=("unix:/run/shop.sock",), mode=0o600),
+        Listener(
+            name="admin",
+            addresses=("unix:/run/shop.sock",),
+            mode=0o600,
+            trusted=("10.0.0.0/8", "unix"),
+            trusted_fields=("forwarded", "x-forwarded-prefix"),
+            proxy_protocol=True,
+            root_path="/shop",
+        ),
     ),
     fleet=FleetOptions(count=4, boot_timeout=120, drain_timeout=3600, stall_timeout=0, min_ready=2, surge=3),
     workers=WorkerOptions(
@@ -365,3 +377,15 @@ def test_the_example_of_the_manual_is_right(etc):
     example = manual.read_text().split("```ini\n")[1].split("```")[0]
     etc.write("shop.ini", dedent(example))
     assert etc.load().configuration.app.venv == "/srv/shop/current/.venv"
+
+
+def test_who_expects_proxy_headers_says_from_whom(etc):
+    etc.write("shop.ini", APP + "[listen:a]\nproxy_protocol = yes\n[listen:b]\nproxy_protocol = no\n")
+    message = "nobody could connect, as only trusted peers may send such a header; set trusted, too"
+    assert [str(problem) for problem in etc.problems()] == [
+        f"etc/shop.ini:4: [listen:a] proxy_protocol: {message}"
+    ]
+    etc.write("shop.ini", APP + "[listen:a]\nproxy_protocol = yes\ntrusted = 10.0.0.1\n")
+    assert etc.load().configuration.listen[0].trusted == ("10.0.0.1",)
+    etc.write("shop.ini", APP + '[listen:a]\nproxy_protocol = yes\ntrusted = ""\n')
+    assert len(etc.problems()) == 1

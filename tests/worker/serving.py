@@ -165,6 +165,7 @@ class Worker:
         unix: str = "",
         ipv6: bool = False,
         send_buffer: int = 0,
+        listen: dict[str, Any] | None = None,
         **http: Any,
     ) -> None:
         self.log = Records()
@@ -185,7 +186,7 @@ class Worker:
         )
         self._mailbox = mailbox
         self._access = access
-        self._section = Listener(name="http")
+        self.section = Listener(name="http", **(listen or {}))
         self._listener = _listen(unix, ipv6, send_buffer)
         self.address = self._listener.getsockname()
         self._clients: list[Client] = []
@@ -233,7 +234,7 @@ class Worker:
             gateway.retire = self.server.retire
         await gateway.start()
         self.server.stand_by()
-        self.server.serve([(self._section, self._listener)], self._mailbox)
+        self.server.serve([(self.section, self._listener)], self._mailbox)
         self._started.set()
         await self.server.wait_drained()
 
