@@ -44,7 +44,13 @@ def _decode_listener(data: Mapping[str, Any]) -> Listener:
     listener = _decode(Listener, {"name": "", **data})
     tls = _decode(TlsOptions, data.get("tls", {}))
     tls = dataclasses.replace(tls, certificates=tuple(tls.certificates), keys=tuple(tls.keys))
-    return dataclasses.replace(listener, addresses=tuple(listener.addresses), tls=tls)
+    return dataclasses.replace(
+        listener,
+        addresses=tuple(listener.addresses),
+        trusted=tuple(listener.trusted),
+        trusted_fields=tuple(listener.trusted_fields),
+        tls=tls,
+    )
 
 
 def _decode(kind: type[T], data: Mapping[str, Any]) -> T:

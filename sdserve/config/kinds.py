@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from sdserve.config import units
-from sdserve.config.addresses import read_address
+from sdserve.config.addresses import read_address, read_network
 from sdserve.config.nearest import suggestion
+from sdserve.core.proxy import names
+from sdserve.core.proxy.origin import is_root_path
 from sdserve.core.tls.options import CREDENTIAL
 
 N = TypeVar("N", int, float)
@@ -190,6 +192,50 @@ def field_value() -> Kind:
         return text
 
     return Kind('text; `""` sends none', read)
+
+
+def peers() -> Kind:
+    """Whom to trust: networks, and `unix`."""
+
+    def read(text: str) -> tuple[str, ...]:
+        return tuple(read_network(part) for part in _parts(text))
+
+    return Kind("networks as `10.0.0.0/8`, addresses, `unix`; commas between them", read, ", ".join)
+
+
+def proxy_fields() -> Kind:
+    """Names of fields by which proxies tell about their clients."""
+    valid = [name.decode("ascii") for name in names.FIELDS]
+    forwarded = names.FORWARDED.decode("ascii")
+
+    def read(text: str) -> tuple[str, ...]:
+        chosen = tuple(part.lower() for part in _parts(text))
+        for name in chosen:
+            if name not in valid:
+                raise ValueError(f"{name!r} is not valid{suggestion(name, valid, listing='choose some of')}")
+        rivals = [name.decode("ascii") for name in (names.FOR, names.PROTO, names.HOST)]
+        rival = next((name for name in rivals if name in chosen and forwarded in chosen), None)
+        if rival is not None:
+            raise ValueError(f"{forwarded} and {rival} say the same; name the one that the proxy sets")
+        return chosen
+
+    return Kind(", ".join(f"`{name}`" for name in valid) + "; commas between them", read, ", ".join)
+
+
+def root_path() -> Kind:
+    """Where an application is mounted."""
+
+    def read(text: str) -> str:
+        if not is_root_path(text):
+            raise ValueError(f"{text!r} is not a path like /shop: no slash at its end, nothing to be escaped")
+        return text
+
+    return Kind("path as `/shop`", read)
+
+
+def _parts(text: str) -> list[str]:
+    """Split at commas; an empty text has no part, an empty part is left for `read` to complain about."""
+    return [part.strip(" \t") for part in text.split(",")] if text else []
 
 
 def _within(value: N, least: N, most: N, show: Callable[[Any], str]) -> N:

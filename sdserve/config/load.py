@@ -54,7 +54,7 @@ def load(target: Target, command_line: Iterable[Source] = (), inspect: Inspectio
         problems += wrong
     values = {key: value for key, value in values.items() if value.value is not None}
     problems += _missing(target, values, problems)
-    problems += [*_conflicts(values), *_tls_conflicts(values)]
+    problems += [*_conflicts(values), *_tls_conflicts(values), *_trustless(values)]
     problems += inspect(values)
     if problems:
         raise ConfigurationError(_in_file_order(problems, target))
@@ -120,6 +120,18 @@ def _tls_conflicts(values: Values) -> Iterator[Problem]:
             message = "needs a client_ca, by which certificates of clients can be verified"
         if message:
             yield Problem(value.path, value.lines[0], section, option, message)
+
+
+def _trustless(values: Values) -> list[Problem]:
+    """Find listeners to which everybody has to send a PROXY header, and from which nobody is let."""
+    message = "nobody could connect, as only trusted peers may send such a header; set trusted, too"
+    return [
+        Problem(value.path, value.lines[0], section, option, message)
+        for (section, option), value in values.items()
+        if _is_listener(section)
+        and (option, value.value) == ("proxy_protocol", True)
+        and not ((trusted := values.get((section, "trusted"))) and trusted.value)
+    ]
 
 
 def _in_file_order(problems: list[Problem], target: Target) -> list[Problem]:

@@ -25,6 +25,13 @@ class Listener:
     mode: int = 0o660
     """File mode of a unix socket that sdserve binds itself."""
     tls: TlsOptions = NO_TLS
+    trusted: tuple[str, ...] = ()
+    """Networks as `10.0.0.0/8`, and `unix`: the peers that are proxies."""
+    trusted_fields: tuple[str, ...] = ("x-forwarded-for", "x-forwarded-proto")
+    """Fields that all of these set themselves, names in lower case."""
+    proxy_protocol: bool = False
+    root_path: str = ""
+    """Where a proxy has mounted the application; it is still in the paths of requests."""
 
 
 DEFAULT_LISTENER = Listener(name="http", addresses=("127.0.0.1:8000",))

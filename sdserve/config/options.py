@@ -112,6 +112,17 @@ OPTIONS: tuple[Option, ...] = (
             field="ciphers"),
     _option("listen.handshake_timeout", TlsOptions, kinds.duration(INSTANT, DAY),
             "How long a client may take until TLS is spoken."),
+    _option("listen.trusted", Listener, kinds.peers(),
+            "The proxies: peers of this listener that may say for whom they speak. `unix`: everybody who may "
+            "connect to its unix socket. Empty: nobody."),
+    _option("listen.trusted_fields", Listener, kinds.proxy_fields(),
+            "The fields in which a trusted peer is believed: those that all of them set or remove, whatever "
+            "their client has sent."),
+    _option("listen.proxy_protocol", Listener, kinds.boolean(),
+            "Each connection has to begin with a header of the PROXY protocol, version 1 or 2, which only a "
+            "trusted peer may send."),
+    _option("listen.root_path", Listener, kinds.root_path(),
+            "Where a proxy has mounted the application, without cutting that off: all paths begin with it."),
     _option("workers.count", FleetOptions, kinds.auto_or_integer(1, 1024),
             "Worker processes. `auto`: the CPUs that the service may use, by affinity and CPU quota."),
     _option("workers.threads", WorkerOptions, kinds.integer(1, 1024),

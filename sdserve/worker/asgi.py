@@ -98,7 +98,7 @@ class AsgiGateway:
 
     def _refuse(self, protocol: HttpProtocol, error: RemoteProtocolError) -> None:
         """Answer a handshake that is none, without a call of the application."""
-        self.websockets.refused(protocol.client, protocol.local, error)
+        self.websockets.refused(protocol.peer.client, protocol.peer.local, error)
         line = status_line(error.status)
         fields = [(b"content-type", b"text/plain; charset=utf-8"), *refusal_fields(error.status)]
         protocol.send_response(line, fields, line[9:] + b"\n", more=False)

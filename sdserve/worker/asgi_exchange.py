@@ -18,12 +18,13 @@ from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sdserve.core.gateway.asgi import has_length, http_scope, mistake_in, wants_trailers
+from sdserve.core.gateway.asgi import has_length, mistake_in, wants_trailers
 from sdserve.core.http.request import Field, Request
 from sdserve.core.http.response import status_line
 from sdserve.errors import ClientDisconnectedError, LocalProtocolError
 from sdserve.host.fds import Fd
 from sdserve.worker.asgi_files import borrow_file, open_path
+from sdserve.worker.asgi_scope import scope_of
 from sdserve.worker.file_body import FilePart
 from sdserve.worker.http import HttpProtocol
 from sdserve.worker.suspended import position
@@ -112,9 +113,7 @@ class AsgiExchange:
         """Call the application and see to it that the client gets an answer."""
         gateway = self._gateway
         protocol = self._protocol
-        scope = http_scope(self._request, protocol.client, protocol.local, gateway.state)
-        if protocol.tls is not None:
-            protocol.tls.add_to_scope(scope)
+        scope = scope_of(self._request, protocol, gateway.state)
         try:
             await gateway.application(scope, self.receive, self.send)
         except asyncio.CancelledError as error:

@@ -16,13 +16,14 @@ from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from sdserve.core.gateway.asgi import http_scope, mistake_in
+from sdserve.core.gateway.asgi import mistake_in
 from sdserve.core.gateway.websocket import websocket_scope
 from sdserve.core.http.request import Field, Request
 from sdserve.core.http.response import status_line
 from sdserve.core.websocket.codes import ABNORMAL, INTERNAL_ERROR, NORMAL
 from sdserve.core.websocket.handshake import Opening, accept_head
 from sdserve.errors import ClientDisconnectedError, LocalProtocolError
+from sdserve.worker.asgi_scope import scope_of
 from sdserve.worker.http import HttpProtocol
 from sdserve.worker.suspended import position
 from sdserve.worker.waiters import Waiters
@@ -116,9 +117,7 @@ class AsgiWebSocket:
         """Call the application and see to it that the client gets an answer, or a close frame."""
         gateway = self._gateway
         http = self._http
-        scope = websocket_scope(
-            http_scope(self._request, http.client, http.local, gateway.state), self._opening.subprotocols
-        )
+        scope = websocket_scope(scope_of(self._request, http, gateway.state), self._opening.subprotocols)
         try:
             await gateway.application(scope, self.receive, self.send)
         except asyncio.CancelledError as error:

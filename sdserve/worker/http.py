@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sdserve.config.model import Listener
     from sdserve.core.tls.facts import TlsFacts
     from sdserve.core.wire.moved import Moved
+    from sdserve.worker.peer import Peer
     from sdserve.worker.server import Server
 
 log = logging.getLogger("sdserve.http")
@@ -35,9 +36,6 @@ _LINGER = 2.0
 """Seconds that a connection is read on after its last answer, so that a reset does not overtake it."""
 _LINGER_BYTES = 256 * 1024
 _GONE = "the connection is gone"
-
-Peer = tuple[str, int] | None
-Local = tuple[str, int | None]
 
 
 class HttpProtocol(asyncio.Protocol):
@@ -54,28 +52,24 @@ class HttpProtocol(asyncio.Protocol):
         "_write_deadline",
         "_written",
         "access",
-        "client",
         "connection",
         "environ",
         "exchange",
         "listener",
-        "local",
         "loop",
+        "peer",
         "tls",
         "transport",
         "write_paused",
     )
 
-    def __init__(
-        self, server: Server, listener: Listener, client: Peer, local: Local, moved: Moved | None = None
-    ) -> None:
+    def __init__(self, server: Server, listener: Listener, peer: Peer, moved: Moved | None = None) -> None:
         """Serve a new connection, or go on with one that was `moved` here from another worker."""
         self._server = server
         self._clock = server.clock
         self.loop = server.loop
         self.listener = listener
-        self.client = client
-        self.local = local
+        self.peer = peer
         self.tls: TlsFacts | None = None
         self.connection = Connection(server.http, server.clock.now)
         if moved is not None:
@@ -218,6 +212,8 @@ class HttpProtocol(asyncio.Protocol):
 
     def _begin(self, request: Request) -> None:
         server = self._server
+        if request.proxied is not None or self.listener.root_path:
+            server.proxies.judge(request, self.listener, self.peer)
         if request.length:
             self.resume_reading()
         server.in_flight += 1
@@ -228,7 +224,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def _refuse(self, error: RemoteProtocolError) -> None:
         """Answer a broken request, if nothing has been answered yet, and be done with the connection."""
-        self._server.refusals.refused(self.client, self.local, error)
+        self._server.refusals.refused(self.peer.client, self.peer.local, error)
         self._send_error(error.status)
 
     def _send_error(self, status: int) -> None:
@@ -245,7 +241,7 @@ class HttpProtocol(asyncio.Protocol):
             self.exchange = None
             self._server.in_flight -= 1
             if self.access is not None:
-                self.access.response_ended(self.client)
+                self.access.response_ended(self.peer.client)
             try:
                 exchange.disconnected()
             finally:
@@ -389,7 +385,7 @@ class HttpProtocol(asyncio.Protocol):
         if connection.complaint:
             log.error("%s", connection.complaint)
         if self.access is not None:
-            self.access.response_ended(self.client)
+            self.access.response_ended(self.peer.client)
         if connection.must_close:
             self._close(linger=not connection.all_read)
         elif server.outbox is not None:
@@ -409,7 +405,7 @@ class HttpProtocol(asyncio.Protocol):
         elif transport.get_write_buffer_size():
             # Have the transport tell, by `resume_writing`, when the last byte of the answer is sent.
             transport.set_write_buffer_limits(0)
-        elif self._server.outbox.take(descriptor_of(transport), self.connection, self.listener.name):
+        elif self._server.outbox.take(descriptor_of(transport), self):
             self._server.row.words[HANDED_OVER] += 1
             # Closes our descriptor, and does not shut the connection down.
             self.transport.abort()

@@ -40,10 +40,13 @@ class InFlight:
             return "no request is in flight"
         oldest = min(answering, key=self._began)
         assert oldest.exchange is not None
-        client = oldest.client[0] if oldest.client else "a unix socket"
+        request = oldest.connection.request
+        origin = request.origin if request is not None else None
+        client = oldest.peer.client if origin is None else origin.client
+        who = client[0] if client else "a unix socket" if origin is None else "an unknown client"
         age = max(0.0, now - self._began(oldest))
         many = "1 request is" if len(answering) == 1 else f"{len(answering)} requests are"
-        return f"{many} in flight, the oldest for {age:.0f} s: {oldest.exchange.where} from {client}"
+        return f"{many} in flight, the oldest for {age:.0f} s: {oldest.exchange.where} from {who}"
 
     def _answering(self) -> list[HttpProtocol]:
         return [protocol for protocol in self._protocols if protocol.exchange is not None]

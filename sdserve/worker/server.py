@@ -24,6 +24,7 @@ from sdserve.core.http.connection import FIRST_REQUEST
 from sdserve.core.http.options import HttpOptions
 from sdserve.core.websocket.options import WebSocketOptions
 from sdserve.core.wire.moved import Moved
+from sdserve.errors import RemoteProtocolError
 from sdserve.host import scoreboard
 from sdserve.host.scoreboard import ScoreboardRow
 from sdserve.worker.accept import Acceptor
@@ -33,6 +34,8 @@ from sdserve.worker.exchange import Gateway
 from sdserve.worker.handover import Inbox, Outbox
 from sdserve.worker.http import HttpProtocol
 from sdserve.worker.in_flight import InFlight
+from sdserve.worker.peer import Peer
+from sdserve.worker.proxies import Proxies
 from sdserve.worker.recycling import Recycling
 from sdserve.worker.refusals import Refusals
 from sdserve.worker.tls import Handshakes
@@ -88,6 +91,7 @@ class Server:
         self.access = access
         self.clock = Clock(http.server_header)
         self.refusals = Refusals()
+        self.proxies = Proxies(loop, http.head_timeout)
         self._drain_timeout = workers.drain_timeout
         self._drain_soft = workers.drain_soft
         self._recycling = Recycling(workers)
@@ -180,17 +184,27 @@ class Server:
 
     async def _connect(self, connected: socket.socket, listener: Listener, moved: Moved | None) -> None:
         try:
-            client, local = _addresses(connected)
-
+            peer = Peer(connected)
+            if moved is not None:
+                if moved.header is not None:
+                    peer.introduce(moved.header)
+            elif listener.proxy_protocol:
+                peer.introduce(await self.proxies.read_header(connected, listener, peer))
             contexts = self.tls.get(listener.name) if moved is None or moved.tls else None
-            if contexts is not None:
-                moved = None  # nothing has come on it: to HTTP it is a new one
+            # What was only handed over before its TLS is new to HTTP.
+            known = None if contexts is not None else moved
 
             def make_http() -> HttpProtocol:
-                return HttpProtocol(self, listener, client, local, moved)
+                return HttpProtocol(self, listener, peer, known)
 
-            make = self._handshakes.factory(listener, contexts, make_http) if contexts else make_http
+            make: Callable[[], asyncio.Protocol] = make_http
+            if contexts is not None:
+                make = self._handshakes.factory(listener, contexts, make_http, peer.header)
             await self.loop.connect_accepted_socket(make, connected)
+        except RemoteProtocolError as error:
+            connected.close()
+            self._disconnected()
+            self.refusals.refused_connection(peer.client, peer.local, error)
         except OSError as error:
             connected.close()
             self._disconnected()
@@ -224,7 +238,7 @@ class Server:
         protocol.exchange = None
         if protocol.access is not None:
             protocol.access.response_began(head, 0)
-            protocol.access.response_ended(protocol.client)
+            protocol.access.response_ended(protocol.peer.client)
 
     def gone(self) -> None:
         """There is a connection less."""
@@ -322,6 +336,7 @@ class Server:
             for acceptor in self._acceptors:
                 acceptor.stop()
             self.gateway.draining.set()
+            self.proxies.hurry()
         self._websockets.drain(self._websocket_drain, restart=heir is not None)
         self._send_away()
         self._check_drained()
@@ -433,12 +448,3 @@ class Server:
         await self._drained
         assert self._drain_deadline is not None
         await self.gateway.stop(max(self._drain_deadline - time.monotonic(), _LAST_WORD))
-
-
-def _addresses(connected: socket.socket) -> tuple[tuple[str, int] | None, tuple[str, int | None]]:
-    """Return the client's and our own address; None and the path for a unix socket."""
-    local = connected.getsockname()
-    if connected.family == socket.AF_UNIX:
-        return None, (local if isinstance(local, str) else local.decode("utf-8", "surrogateescape"), None)
-    peer = connected.getpeername()
-    return (peer[0], peer[1]), (local[0], local[1])

@@ -20,6 +20,7 @@ from contextlib import suppress
 from math import inf
 from typing import TYPE_CHECKING, Any, cast
 
+from sdserve.core.proxy.header import ProxyHeader
 from sdserve.core.tls.facts import TlsFacts
 from sdserve.core.wire.moved import Moved
 from sdserve.worker.clock import TICK
@@ -63,6 +64,7 @@ class TlsLayer(asyncio.Protocol):
         "_transport",
         "deadline",
         "has_begun",
+        "header",
         "listener",
     )
 
@@ -74,6 +76,7 @@ class TlsLayer(asyncio.Protocol):
         contexts: TlsContexts,
         deadline: float,
         make_protocol: MakeProtocol,
+        header: ProxyHeader | None = None,
     ) -> None:
         """`make_protocol` is called once TLS is spoken, which it has to be by the `deadline`."""
         self._handshakes = handshakes
@@ -81,6 +84,7 @@ class TlsLayer(asyncio.Protocol):
         self._make_protocol = make_protocol
         self.listener = listener
         """Its name."""
+        self.header = header
         self.deadline = deadline
         """In seconds of CLOCK_MONOTONIC; a tick late at most."""
         self.has_begun = False
@@ -159,6 +163,7 @@ class TlsLayer(asyncio.Protocol):
     def _begin(self, facts: TlsFacts) -> None:
         self._above = above = self._make_protocol()
         above.tls = facts
+        above.peer.scheme = "https"
         self._handshakes.succeeded(self)
         above.connection_made(cast(asyncio.Transport, self))
         if self._incoming.pending:
@@ -311,9 +316,16 @@ class Handshakes:
         return len(self._layers)
 
     def factory(
-        self, listener: Listener, contexts: TlsContexts, make_protocol: MakeProtocol
+        self,
+        listener: Listener,
+        contexts: TlsContexts,
+        make_protocol: MakeProtocol,
+        header: ProxyHeader | None = None,
     ) -> Callable[[], TlsLayer]:
-        """Return what makes the layer of one connection, whose time begins now."""
+        """Return what makes the layer of one connection, whose time begins now.
+
+        `header` is that of a proxy before it, to go along if the connection is handed over.
+        """
         deadline = self.now() + listener.tls.handshake_timeout
         return lambda: TlsLayer(
             handshakes=self,
@@ -321,6 +333,7 @@ class Handshakes:
             contexts=contexts,
             deadline=deadline,
             make_protocol=make_protocol,
+            header=header,
         )
 
     def began(self, layer: TlsLayer) -> None:
@@ -346,7 +359,7 @@ class Handshakes:
         """Send those on which nothing has come to another worker; how many went."""
         count = 0
         for layer in [layer for layer in self._layers if not layer.has_begun and not layer.is_closing()]:
-            moved = Moved(listener=layer.listener, tls=True, deadline=layer.deadline)
+            moved = Moved(listener=layer.listener, tls=True, deadline=layer.deadline, header=layer.header)
             if not outbox.send(layer.take_descriptor(), moved):
                 break
             layer.abort()  # our descriptor only: the connection lives on

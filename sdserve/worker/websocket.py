@@ -75,8 +75,8 @@ class WebSocketProtocol(asyncio.Protocol):
     ) -> None:
         self._sockets = sockets
         self._clock = sockets.clock
-        self._client = http.client
-        self._local = http.local
+        self._client = http.peer.client
+        self._local = http.peer.local
         self._exchange = exchange
         self._connection = WebSocketConnection(sockets.options, terms, sockets.clock.now)
         self.transport = http.transport

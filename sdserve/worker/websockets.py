@@ -17,7 +17,7 @@ from sdserve.core.websocket.codes import GOING_AWAY, SERVICE_RESTART
 from sdserve.core.websocket.deflate import DeflateTerms
 from sdserve.core.websocket.options import WebSocketOptions
 from sdserve.errors import RemoteProtocolError
-from sdserve.worker.http import HttpProtocol, Peer
+from sdserve.worker.http import HttpProtocol
 from sdserve.worker.websocket import Channel, WebSocketProtocol
 
 if TYPE_CHECKING:
@@ -77,7 +77,9 @@ class WebSockets:
         self._protocols.discard(protocol)
         self._server.gone()
 
-    def refused(self, client: Peer, local: tuple[str, int | None], error: RemoteProtocolError) -> None:
+    def refused(
+        self, client: tuple[str, int] | None, local: tuple[str, int | None], error: RemoteProtocolError
+    ) -> None:
         """A client broke a rule."""
         self._server.refusals.refused(client, local, error)
 

@@ -20,6 +20,7 @@ from sdserve.core.gateway.options import WorkerOptions
 from sdserve.core.http.request import Request
 from sdserve.worker.clock import TICK
 from sdserve.worker.http import HttpProtocol
+from sdserve.worker.peer import PEER_CREDENTIALS
 from sdserve.worker.threads import ThreadPool
 from sdserve.worker.watchdog import Watchdog
 from sdserve.worker.websockets import WebSockets
@@ -70,7 +71,6 @@ class WsgiGateway:
         self._standing: dict[str, Any] = {
             "SCRIPT_NAME": "",
             "wsgi.version": (1, 0),
-            "wsgi.url_scheme": "http",
             "wsgi.errors": sys.stderr,
             "wsgi.multithread": workers.threads > 1,
             "wsgi.multiprocess": True,
@@ -123,17 +123,21 @@ class WsgiGateway:
         """Return what the environs of all requests of a connection have in common."""
         environ = protocol.environ
         if environ is None:
-            host, port = protocol.local
-            address, peer_port = protocol.client or ("", 0)
+            peer = protocol.peer
+            host, port = peer.local
+            address, peer_port = peer.client or ("", 0)
             environ = protocol.environ = {
                 **self._standing,
                 # PEP 3333 wants both, never empty; a unix socket has neither.
                 "SERVER_NAME": host if port is not None else "localhost",
-                "SERVER_PORT": str(port or (443 if protocol.tls else 80)),
+                "SERVER_PORT": str(port or (443 if peer.scheme == "https" else 80)),
                 "REMOTE_ADDR": address,
                 "REMOTE_PORT": str(peer_port) if peer_port else "",
+                "wsgi.url_scheme": peer.scheme,
                 **(protocol.tls.environ() if protocol.tls else {}),
             }
+            if peer.credentials is not None:
+                environ[PEER_CREDENTIALS] = peer.credentials
         return environ
 
     # Time

@@ -31,6 +31,7 @@ FULL = Configuration(
         Listener(
             name="b", tls=TlsOptions(certificates=("/a", "/b"), keys=("/c", "/d"), handshake_timeout=3.0)
         ),
+        Listener(name="c", trusted=("10.0.0.0/8", "unix"), trusted_fields=("forwarded",), root_path="/shop"),
     ),
     fleet=FleetOptions(count=4, boot_timeout=1.5),
     workers=WorkerOptions(threads=8, loop="asyncio"),

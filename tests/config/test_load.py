@@ -38,6 +38,10 @@ backlog = 100
 [listen:admin]
 address = /run/shop.sock
 mode = 0600
+trusted = 10.0.0.0/8, unix
+trusted_fields = Forwarded, X-Forwarded-Prefix
+proxy_protocol = yes
+root_path = /shop
 
 [listen:https]
 address = [::]:443
@@ -118,7 +122,15 @@ AS_CONFIGURED = Configuration(
     ),
     listen=(
         Listener(name="http", addresses=("0.0.0.0:80", "[::]:80"), backlog=100),
-        Listener(name="admin", addresses=("unix:/run/shop.sock",), mode=0o600),
+        Listener(
+            name="admin",
+            addresses=("unix:/run/shop.sock",),
+            mode=0o600,
+            trusted=("10.0.0.0/8", "unix"),
+            trusted_fields=("forwarded", "x-forwarded-prefix"),
+            proxy_protocol=True,
+            root_path="/shop",
+        ),
         Listener(
             name="https",
             addresses=("[::]:443",),
@@ -446,3 +458,15 @@ def test_what_makes_no_sense_about_tls(etc, lines, problem):
     with pytest.raises(ConfigurationError) as failure:
         etc.load()
     assert f"shop.ini:{problem}" in str(failure.value)
+
+
+def test_who_expects_proxy_headers_says_from_whom(etc):
+    etc.write("shop.ini", APP + "[listen:a]\nproxy_protocol = yes\n[listen:b]\nproxy_protocol = no\n")
+    message = "nobody could connect, as only trusted peers may send such a header; set trusted, too"
+    assert [str(problem) for problem in etc.problems()] == [
+        f"etc/shop.ini:4: [listen:a] proxy_protocol: {message}"
+    ]
+    etc.write("shop.ini", APP + "[listen:a]\nproxy_protocol = yes\ntrusted = 10.0.0.1\n")
+    assert etc.load().configuration.listen[0].trusted == ("10.0.0.1",)
+    etc.write("shop.ini", APP + '[listen:a]\nproxy_protocol = yes\ntrusted = ""\n')
+    assert len(etc.problems()) == 1

@@ -172,6 +172,7 @@ class Worker:
         ipv6: bool = False,
         send_buffer: int = 0,
         tls: TlsOptions = NO_TLS,
+        listen: dict[str, Any] | None = None,
         **http: Any,
     ) -> None:
         self.log = Records()
@@ -193,7 +194,7 @@ class Worker:
         self._websocket = WebSocketOptions(**(websocket or {}))
         self._mailbox = mailbox
         self._access = access
-        self.section = Listener(name="http", tls=tls)
+        self.section = Listener(name="http", tls=tls, **(listen or {}))
         self._listener = _listen(unix, ipv6, send_buffer)
         self.address = self._listener.getsockname()
         self._clients: list[Client] = []

@@ -3,6 +3,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
+from sdserve.core.http.request import Request
+from sdserve.core.proxy.origin import Origin
 from sdserve.worker.in_flight import InFlight
 
 
@@ -12,7 +14,11 @@ class Answering:
 
     path: str
     client: tuple[str, int] | None = ("192.0.2.7", 4711)
-    connection: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(requests=1))
+    connection: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(requests=1, request=None))
+
+    @property
+    def peer(self):
+        return SimpleNamespace(client=self.client)
 
     @property
     def exchange(self):
@@ -36,6 +42,17 @@ def test_the_oldest_is_named():
     assert in_flight.describe(72.0) == (
         "1 request is in flight, the oldest for 61 s: GET /second from a unix socket"
     )
+
+
+def test_the_client_is_the_one_that_a_proxy_names():
+    def describe(client):
+        answering = Answering("/", client=None)
+        answering.connection.request = Request("GET", b"/", 1, [])
+        answering.connection.request.origin = Origin(client, "http", "", "")
+        return InFlight([answering], 10.0).describe(11.0)
+
+    assert describe(("192.0.2.1", 0)).endswith("GET / from 192.0.2.1")
+    assert describe(None).endswith("GET / from an unknown client")
 
 
 def test_what_began_after_the_last_look_is_as_old_as_that():

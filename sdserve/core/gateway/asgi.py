@@ -33,9 +33,15 @@ _EXTENSIONS: dict[str, dict[str, Any]] = {
 
 
 def http_scope(
-    request: Request, client: Address, server: tuple[str, int | None], state: dict[str, Any] | None
+    request: Request,
+    client: Address,
+    server: tuple[str, int | None],
+    scheme: str,
+    state: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """Return the `http` connection scope; `state` is copied into it if the application has a lifespan.
+
+    `client` and `scheme` are those of the connection; the request's own `origin` goes before them.
 
     No dictionary that can be written into is shared with another scope: middleware does write into them.
     """
@@ -46,7 +52,7 @@ def http_scope(
         "asgi": {"version": "3.0", "spec_version": "2.5"},
         "http_version": "1.1",
         "method": request.method,
-        "scheme": "http",
+        "scheme": scheme,
         # Bytes that are not UTF-8 become U+FFFD, as other servers have it; raw_path has what was sent.
         "path": unquote(path) if "%" in path else path,
         "raw_path": request.path,
@@ -63,6 +69,13 @@ def http_scope(
         del scope["extensions"]["http.response.early_hint"], scope["extensions"]["http.response.trailers"]
     if state is not None:
         scope["state"] = state.copy()
+    if (origin := request.origin) is not None:
+        scope["client"] = origin.client
+        scope["scheme"] = origin.scheme
+        if origin.root_path:
+            # Frameworks expect the whole path, as clients see it, and take `root_path` off its front.
+            scope["root_path"] = origin.root_path
+            scope["path"] = origin.prefix + scope["path"]
     return scope
 
 

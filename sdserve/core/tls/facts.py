@@ -27,11 +27,10 @@ class TlsFacts:
     """DER: who has issued that, and so on, as far as it is known."""
 
     def add_to_scope(self, scope: dict[str, Any]) -> None:
-        """Make a scope, of HTTP or WebSocket, one of a connection with TLS.
+        """Tell the application, in a scope of HTTP or WebSocket.
 
         https://asgi.readthedocs.io/en/latest/specs/tls.html
         """
-        scope["scheme"] += "s"
         scope["extensions"]["tls"] = {
             "server_cert": self.server_certificate,
             "client_cert_chain": self._client_chain(),
@@ -45,7 +44,6 @@ class TlsFacts:
     def environ(self) -> dict[str, str]:
         """Return variables for WSGI, named as Apache's mod_ssl has them. No header of a client can be one."""
         variables = {
-            "wsgi.url_scheme": "https",
             "HTTPS": "on",
             "SSL_PROTOCOL": self.version,
             "SSL_CIPHER": self.cipher,
