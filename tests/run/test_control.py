@@ -8,100 +8,11 @@ import pty
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
-from sdserve.host.control_client import call
-from tests.run.conftest import ask
+from tests.run.conftest import SOURCE, ask, configure, pids, wait_until
 from tests.serving import ROOT, TIMEOUT
-
-SOURCE = """\
-import json, os
-RELEASE = "{release}"
-def application(environ, start_response):
-    start_response("200 OK", [("Content-Type", "application/json")])
-    return [json.dumps({{"release": RELEASE, "pid": os.getpid(), "cwd": os.getcwd()}}).encode()]
-"""
-
-
-@pytest.fixture
-def release(tmp_path):
-    """Makes a release of an application that tells its name, and has `current` point to it."""
-
-    def release(name, source=SOURCE):
-        directory = tmp_path / name
-        directory.mkdir()
-        (directory / "shop.py").write_text(source.format(release=name))
-        (tmp_path / "new").symlink_to(name)
-        (tmp_path / "new").rename(tmp_path / "current")
-
-    return release
-
-
-@pytest.fixture
-def shop(tmp_path, run, release):
-    """A server of an INI file, called `shop`, that has started with the release `one`."""
-    release("one")
-    configure(tmp_path)
-    with run(str(tmp_path / "shop.ini")) as server:
-        server.wait_until_ready()
-        yield server
-        server.stop()
-
-
-def configure(tmp_path, *lines, application="shop:application"):
-    text = [
-        "[app]",
-        f"application = {application}",
-        f"directory = {tmp_path}/current",
-        "[listen:http]",
-        f"address = unix:{tmp_path}/web.sock",
-        "[workers]",
-        "count = 2",
-        "boot_timeout = 10s",
-        *lines,
-    ]
-    (tmp_path / "shop.ini").write_text("\n".join(text))
-
-
-@pytest.fixture
-def command(tmp_path):
-    """Runs a command to the instance; exit code and lines of standard output and standard error together."""
-
-    def command(*arguments):
-        done = subprocess.run(
-            [sys.executable, "-m", "sdserve", *arguments],
-            cwd=ROOT,
-            env={**os.environ, "RUNTIME_DIRECTORY": str(tmp_path)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
-            text=True,
-            timeout=TIMEOUT,
-        )
-        return done.returncode, done.stdout.splitlines()
-
-    return command
-
-
-@pytest.fixture
-def status(tmp_path, monkeypatch):
-    """Asks the instance for its status."""
-    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
-    return lambda: call("shop", "Status", timeout=TIMEOUT)["status"]
-
-
-def pids(state):
-    return {worker["pid"] for worker in state["workers"] if worker["state"] == "ready"}
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + TIMEOUT
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it does not come to that"
-        time.sleep(0.01)
-    return found
 
 
 def test_a_reload_runs_the_new_code_and_says_so(shop, release, command, tmp_path):
