@@ -133,7 +133,7 @@ def configure(tmp_path, *lines, application="shop:application"):
         f"address = unix:{tmp_path}/web.sock",
         "[workers]",
         "count = 2",
-        "boot_timeout = 10s",
+        "boot_timeout = 60s",
         *lines,
     ]
     (tmp_path / "shop.ini").write_text("\n".join(text))
@@ -152,7 +152,7 @@ def command(tmp_path):
             stderr=subprocess.STDOUT,
             check=False,
             text=True,
-            timeout=TIMEOUT,
+            timeout=3 * TIMEOUT,
         )
         return done.returncode, done.stdout.splitlines()
 

@@ -78,7 +78,7 @@ def test_a_worker_that_is_not_ready_in_time_changes_nothing(shop, release, comma
     release("two", "import time\ntime.sleep(60)\n")
     configure(tmp_path)
     text = (tmp_path / "shop.ini").read_text()
-    (tmp_path / "shop.ini").write_text(text.replace("boot_timeout = 10s", "boot_timeout = 500ms"))
+    (tmp_path / "shop.ini").write_text(text.replace("boot_timeout = 60s", "boot_timeout = 500ms"))
     code, lines = command("reload", "shop")
     assert code == 1
     assert "not ready within 0.5 s" in "\n".join(lines)
