@@ -7,7 +7,6 @@ import select
 import subprocess
 import sys
 import tempfile
-import time
 from contextlib import contextmanager, suppress
 
 import pytest
@@ -16,6 +15,7 @@ from sdserve.host.control_client import call
 from sdserve.host.fds import Fd
 from sdserve.host.scoreboard import Scoreboard
 from tests.notify_socket import NotifySocket
+from tests.run.installed import Installed
 from tests.serving import ROOT, TIMEOUT, Server, descendants
 
 APPLICATION = "tests.run.application:application"
@@ -170,9 +170,43 @@ def pids(state):
     return {worker["pid"] for worker in state["workers"] if worker["state"] == "ready"}
 
 
-def wait_until(condition):
-    deadline = time.monotonic() + TIMEOUT
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it does not come to that"
-        time.sleep(0.01)
-    return found
+@pytest.fixture
+def installed(tmp_path):
+    return Installed(tmp_path / "installed")
+
+
+@pytest.fixture
+def started(tmp_path, run, release, installed):
+    """Starts `shop` with the release `one` by the installed program."""
+
+    @contextmanager
+    def started(*lines, target=f"{tmp_path}/shop.ini", program=(str(installed.script),), **popen):
+        release("one")
+        configure(tmp_path, *lines)
+        with (
+            run(target, program=program, **popen) as server,
+            server.notifications.read_all_the_time(),
+        ):
+            server.wait_until_ready()
+            yield server
+            print(server.stderr())  # shown if it failed
+            assert server.stop() == 0
+
+    return started
+
+
+@pytest.fixture
+def upgrade(tmp_path):
+    """Starts `sdserve upgrade shop` or another command; a process whose output is both streams'."""
+
+    def upgrade(command="upgrade", *options):
+        return subprocess.Popen(
+            [sys.executable, "-m", "sdserve", command, "shop", *options],
+            cwd=ROOT,
+            env={**os.environ, "RUNTIME_DIRECTORY": str(tmp_path)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    return upgrade

@@ -11,8 +11,8 @@ import sys
 
 import pytest
 
-from tests.run.conftest import SOURCE, ask, configure, pids, wait_until
-from tests.serving import ROOT, TIMEOUT
+from tests.run.conftest import SOURCE, ask, configure, pids
+from tests.serving import ROOT, TIMEOUT, wait_until
 
 
 def test_a_reload_runs_the_new_code_and_says_so(shop, release, command, tmp_path):
