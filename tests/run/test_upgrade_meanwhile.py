@@ -127,7 +127,7 @@ def test_what_a_reload_would_change_is_found_out_although_it_is_replaced(
     assert asking.returncode == 0
     assert "shop: Serving" in told
     assert "not known" not in told
-    wait_until(lambda: len(descendants(shop.process.pid)) == 4)  # with the zygote of before
+    wait_until(lambda: len(descendants(shop.process.pid)) == 3)
 
 
 # Where it runs
