@@ -111,7 +111,10 @@ def process_status(pid, name):
 
 
 def descriptors(pid):
-    return sorted(os.listdir(f"/proc/{pid}/fd"), key=int)
+    """What a process has open, but /dev/null."""
+    directory = f"/proc/{pid}/fd"
+    links = (os.readlink(f"{directory}/{number}") for number in os.listdir(directory))
+    return [link for link in links if link != os.devnull]
 
 
 def everybody(server):

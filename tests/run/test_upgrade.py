@@ -272,7 +272,7 @@ def test_a_worker_that_crashes_after_it_is_replaced_in_its_slot(shop, command, s
 
 
 def counts(server):
-    """How many descriptors the supervisor has, and how many everybody."""
+    """How many descriptors the supervisor has, and how many everybody; a worker's spare one is left out."""
     numbers = [len(descriptors(pid)) for pid in everybody(server)]
     return numbers[0], sorted(numbers)
 
