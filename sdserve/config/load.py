@@ -52,7 +52,7 @@ def load(target: Target, command_line: Iterable[Source] = (), inspect: Inspectio
         problems += wrong
     values = {key: value for key, value in values.items() if value.value is not None}
     problems += _missing(target, values, problems)
-    problems += _conflicts(values)
+    problems += conflicts(values)
     problems += inspect(values)
     if problems:
         raise ConfigurationError(_in_file_order(problems, target))
@@ -89,7 +89,7 @@ def _missing(target: Target, values: Values, problems: list[Problem]) -> list[Pr
     ]
 
 
-def _conflicts(values: Values) -> list[Problem]:
+def conflicts(values: Values) -> list[Problem]:
     """Find addresses that are listened on twice."""
     problems = []
     first: dict[str, str] = {}
@@ -114,29 +114,29 @@ def _is_listener(section: str) -> bool:
 
 def _build(name: str, values: Values, listeners: Iterable[str]) -> Configuration:
     fleet, workers = (
-        _fields(owner, values, "workers") | _fields(owner, values, "reload")
+        fields(owner, values, "workers") | fields(owner, values, "reload")
         for owner in (FleetOptions, WorkerOptions)
     )
     if fleet.get("count") == AUTO:
         fleet["count"] = usable_cpus()
     return Configuration(
         name=name,
-        app=AppOptions(**_fields(AppOptions, values, "app")),
+        app=AppOptions(**fields(AppOptions, values, "app")),
         listen=tuple(
-            Listener(name=listener, **_fields(Listener, values, f"{LISTEN}:{listener}"))
+            Listener(name=listener, **fields(Listener, values, f"{LISTEN}:{listener}"))
             for listener in listeners
         ),
         fleet=FleetOptions(**fleet),
         workers=WorkerOptions(**workers),
-        http=HttpOptions(**_fields(HttpOptions, values, "http")),
-        log=LogOptions(**_fields(LogOptions, values, "log")),
+        http=HttpOptions(**fields(HttpOptions, values, "http")),
+        log=LogOptions(**fields(LogOptions, values, "log")),
         environment={
             option: value.value for (section, option), value in values.items() if section == ENVIRONMENT
         },
     )
 
 
-def _fields(owner: type, values: Values, section: str) -> dict[str, Any]:
+def fields(owner: type, values: Values, section: str) -> dict[str, Any]:
     """Return what `section` sets of the fields of `owner`."""
     return {
         option.field: values[section, option.name].value

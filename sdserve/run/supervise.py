@@ -101,4 +101,12 @@ def _passed_or_bound(configuration: Configuration) -> Iterator[ListenSocket]:
             )
         for text in section.addresses:
             address = addresses.parse(text)
-            yield binding.bind(section.name, address, backlog=section.backlog, mode=section.mode)
+            yield binding.bind(
+                section.name,
+                address,
+                backlog=section.backlog,
+                mode=section.mode,
+                owner=section.owner,
+                group=section.group,
+                defer_accept=section.defer_accept,
+            )

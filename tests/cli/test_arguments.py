@@ -67,6 +67,9 @@ def test_bind_takes_the_place_of_all_listeners(shell):
         "listen:http.address",
         "listen:http.backlog",
         "listen:http.mode",
+        "listen:http.owner",
+        "listen:http.group",
+        "listen:http.defer_accept",
     ]
     assert found["listen:http.address"] == ("[::1]:2", "--bind")
 

@@ -117,3 +117,13 @@ def test_nothing_else_is_a_request_path(text):
     refused(
         kinds.request_path(), text, f"{text!r} does not begin with / or has what needs %-escapes, as spaces"
     )
+
+
+@pytest.mark.parametrize("text", ["www-data", "_apt", "shop.example", "0", "1000"])
+def test_an_account_has_a_name_or_a_number(text):
+    assert kinds.account().read(text) == text
+
+
+@pytest.mark.parametrize("text", ["www data", "-x", "007", "1a", "a:b", "x" * 32, "%n"])
+def test_nothing_else_is_an_account(text):
+    refused(kinds.account(), text, f"{text!r} is no name or number of a user or group")

@@ -36,6 +36,9 @@ backlog = 100
 [listen:admin]
 address = /run/shop.sock
 mode = 0600
+owner = shop
+group = www-data
+defer_accept = 5s
 
 [workers]
 count = 4
@@ -94,7 +97,14 @@ AS_CONFIGURED = Configuration(
     ),
     listen=(
         Listener(name="http", addresses=("0.0.0.0:80", "[::]:80"), backlog=100),
-        Listener(name="admin", addresses=("unix:/run/shop.sock",), mode=0o600),
+        Listener(
+            name="admin",
+            addresses=("unix:/run/shop.sock",),
+            mode=0o600,
+            owner="shop",
+            group="www-data",
+            defer_accept=5.0,
+        ),
     ),
     fleet=FleetOptions(count=4, boot_timeout=120, drain_timeout=3600, stall_timeout=0, min_ready=2, surge=3),
     workers=WorkerOptions(

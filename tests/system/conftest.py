@@ -51,7 +51,7 @@ def pytest_runtest_makereport(
     report = yield
     machine = getattr(item, "funcargs", {}).get("machine")
     if report.when == "call" and report.failed and isinstance(machine, Machine):
-        journal = machine.run("journalctl", "--no-pager", "--unit=sdserve@*")
+        journal = machine.run("journalctl", "--no-pager", "--unit=sdserve@*", check=False)
         report.sections.append(("Journal of the machine", journal.stdout))
     return report
 
