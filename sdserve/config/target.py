@@ -70,6 +70,11 @@ def target_name(text: str) -> str:
     return text
 
 
+def is_instance(text: str) -> bool:
+    """Whether `text` can be the name of an instance."""
+    return _INSTANCE.fullmatch(text) is not None
+
+
 def _no_instance(text: str) -> UsageError:
     return UsageError(
         f"{text!r} is not an instance (letters, digits, '_', '.', '-'), a file or module:attribute"

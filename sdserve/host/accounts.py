@@ -33,6 +33,14 @@ def group_id(text: str) -> int:
         raise LookupError(f"there is no group {text}") from None
 
 
+def group_of(user: str) -> str:
+    """Return the name of the main group of the user named `user`; that of the user if there is none."""
+    try:
+        return group_name(pwd.getpwnam(user).pw_gid)
+    except KeyError:
+        return user
+
+
 def user_name(number: int) -> str:
     """Return the name of a user, or the number if it has none."""
     try:
