@@ -95,7 +95,7 @@ def plan(situation: Situation, systemctl: str) -> Iterator[str]:
     yield from (f"{name}: [listen:{listener}] no longer at {address}" for listener, address in gone)
     yield from (f"{name}: [listen:{listener}] at {address}" for listener, address in new)
     if situation.runs:
-        yield f"sdserve@{name}.service and its sockets are stopped and started; meanwhile connections are refused"
+        yield f"sdserve@{name}.service and its sockets are stopped and started, new connections are refused"
         yield (
             f"open are {situation.connections} connections, with {situation.in_flight} requests in flight, "
             f"which have {show_duration(situation.drain_timeout)} to finish"
@@ -103,7 +103,7 @@ def plan(situation: Situation, systemctl: str) -> Iterator[str]:
     elif situation.is_open:
         yield f"the sockets of sdserve@{name}.service, which does not run, are closed and opened again"
     else:
-        yield f"nothing of it runs, so nothing is interrupted; start it with: {systemctl} start sdserve@{name}"
+        yield f"nothing of it runs, nothing is interrupted; start it with: {systemctl} start sdserve@{name}"
 
 
 def _wanted(directory: Path, name: str, *, is_user: bool) -> dict[str, str]:

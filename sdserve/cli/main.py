@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _execute(argv: Sequence[str]) -> int:
-    parser, commands = _parsers()
+    parser, commands = parsers()
     word = argv[0] if argv else ""
     if word and not word.startswith("-") and word not in COMMANDS:
         raise UsageError(f"unknown command {word}{suggestion(word, COMMANDS, listing='the commands are')}")
@@ -71,7 +71,7 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message}; see {self.prog} --help")
 
 
-def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
+def parsers() -> tuple[_Parser, dict[str, _Parser]]:
     """Return the parser, and those of the commands by name."""
     layout = argparse.RawDescriptionHelpFormatter
     parser = _Parser(

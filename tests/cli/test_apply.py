@@ -10,7 +10,7 @@ from sdserve.host.systemctl import Systemctl
 
 INI = "[app]\napplication = a:b\n[listen:http]\naddress = 127.0.0.1:{}\n"
 LOST = (
-    "sdserve@shop.service and its sockets are stopped and started; meanwhile connections are refused",
+    "sdserve@shop.service and its sockets are stopped and started, new connections are refused",
     "open are 7 connections, with 2 requests in flight, which have 30s to finish",
 )
 
@@ -149,7 +149,7 @@ def test_where_nothing_runs_systemd_only_has_to_know(shell, manager, instance):
     code, out, _ = shell.run("apply", "shop")
     assert (code, out[-1]) == (
         0,
-        "nothing of it runs, so nothing is interrupted; start it with: systemctl start sdserve@shop",
+        "nothing of it runs, nothing is interrupted; start it with: systemctl start sdserve@shop",
     )
     assert manager.orders == [("daemon-reload",)]
 

@@ -9,24 +9,24 @@ from tests.system.exchange import Answer, Exchange
 from tests.system.machine import Machine
 from tests.system.waiting import wait_for
 
-_CHECKOUT = Path(__file__).parents[2]
+CHECKOUT = Path(__file__).parents[2]
 _APPLICATIONS = "/srv/applications"
 
-EXAMPLES = _CHECKOUT / "docs/examples"
+EXAMPLES = CHECKOUT / "docs/examples"
 
 UNITS = ("sdserve@.service", "sdserve-sockets@.target", "sdserve.target")
 
 MOUNTS = {
-    "/usr/lib/python3/dist-packages/sdserve": _CHECKOUT / "sdserve",
-    "/usr/bin/sdserve": _CHECKOUT / "tests/system/launcher.py",
-    **{f"/usr/lib/systemd/system/{unit}": _CHECKOUT / "systemd" / unit for unit in UNITS},
-    **{f"/usr/lib/systemd/user/{unit}": _CHECKOUT / "systemd/user" / unit for unit in UNITS},
+    "/usr/lib/python3/dist-packages/sdserve": CHECKOUT / "sdserve",
+    "/usr/bin/sdserve": CHECKOUT / "tests/system/launcher.py",
+    **{f"/usr/lib/systemd/system/{unit}": CHECKOUT / "systemd" / unit for unit in UNITS},
+    **{f"/usr/lib/systemd/user/{unit}": CHECKOUT / "systemd/user" / unit for unit in UNITS},
     **{
-        f"/usr/lib/systemd/{kind}-generators/sdserve-generator": _CHECKOUT / "systemd/sdserve-generator"
+        f"/usr/lib/systemd/{kind}-generators/sdserve-generator": CHECKOUT / "systemd/sdserve-generator"
         for kind in ("system", "user")
     },
-    "/usr/lib/tmpfiles.d/sdserve.conf": _CHECKOUT / "systemd/tmpfiles.conf",
-    _APPLICATIONS: _CHECKOUT / "tests/system/applications",
+    "/usr/lib/tmpfiles.d/sdserve.conf": CHECKOUT / "systemd/tmpfiles.conf",
+    _APPLICATIONS: CHECKOUT / "tests/system/applications",
     "/srv/examples": EXAMPLES,
 }
 """Where a package would put sdserve, taken from the checkout; and the applications, below /srv."""

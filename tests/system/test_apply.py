@@ -75,15 +75,17 @@ def test_the_rights_of_a_socket_are_tried_as_the_proxy(hello: Instance) -> None:
     hello.machine.systemctl("enable", "--now", hello.service)
     check = ("sdserve", "check", "hello", "--proxy-user")
     assert "www-data can connect" in hello.machine.run(*check, "www-data").stdout
-    with pytest.raises(
-        MachineError, match="daemon may not write to /run/sdserve/hello.sock, which belongs to"
-    ):
+    with pytest.raises(MachineError, match="daemon may not write to /run/sdserve/hello"):
         hello.machine.run(*check, "daemon")
 
 
 def test_a_user_has_instances_too(hello: Instance) -> None:
     machine = hello.machine
     machine.run("useradd", "--create-home", "--uid=1000", "somebody")
+    # What pam_systemd would do, which is not in this tree.
+    settings = "[Service]\nEnvironment=XDG_RUNTIME_DIR=/run/user/%i\n"
+    machine.write("/etc/systemd/system/user@.service.d/runtime.conf", settings)
+    machine.systemctl("daemon-reload")
     machine.systemctl("start", "user@1000.service")
     runtime = ("XDG_RUNTIME_DIR=/run/user/1000", "HOME=/home/somebody", "USER=somebody")
     as_somebody = ("setpriv", "--reuid=1000", "--regid=1000", "--clear-groups", "env", *runtime)
