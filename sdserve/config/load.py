@@ -16,7 +16,10 @@ from sdserve.core.fleet.options import FleetOptions
 from sdserve.core.gateway.options import AppOptions, WorkerOptions
 from sdserve.core.http.options import HttpOptions
 from sdserve.errors import ConfigurationError, Problem
-from sdserve.host.cpus import usable_cpus
+from sdserve.host.cpus import memory_limit, usable_cpus
+
+_USUAL_MEMORY = 128 << 20
+"""What a worker with a framework and an application of some size takes."""
 
 Values = Mapping[tuple[str, str], Value]
 """By section and option: what is set, and nothing for what has its default."""
@@ -112,13 +115,23 @@ def _is_listener(section: str) -> bool:
     return section.startswith(f"{LISTEN}:")
 
 
+def automatic_count(cpus: int, memory: int | None, max_memory: int) -> int:
+    """Return how many workers `auto` is: one for each CPU, as far as the bytes of `memory` feed them.
+
+    `max_memory` is what a worker may take, 0 if nothing is said about it.
+    """
+    if memory is None:
+        return cpus
+    return max(1, min(cpus, memory // (max_memory or _USUAL_MEMORY)))
+
+
 def _build(name: str, values: Values, listeners: Iterable[str]) -> Configuration:
     fleet, workers = (
         fields(owner, values, "workers") | fields(owner, values, "reload")
         for owner in (FleetOptions, WorkerOptions)
     )
     if fleet.get("count") == AUTO:
-        fleet["count"] = usable_cpus()
+        fleet["count"] = automatic_count(usable_cpus(), memory_limit(), workers.get("max_memory", 0))
     return Configuration(
         name=name,
         app=AppOptions(**fields(AppOptions, values, "app")),

@@ -102,7 +102,8 @@ OPTIONS: tuple[Option, ...] = (
             "How long a TCP connection may wait in the kernel for its first byte before a worker hears of "
             "it. 0: not at all.", restart=True),
     _option("workers.count", FleetOptions, kinds.auto_or_integer(1, 1024),
-            "Worker processes. `auto`: the CPUs that the service may use, by affinity and CPU quota."),
+            "Worker processes. `auto`: the CPUs that the service may use, by affinity and CPU quota, but no "
+            "more than its memory limit has room for, at `max_memory` or 128M each."),
     _option("workers.threads", WorkerOptions, kinds.integer(1, 1024),
             "Requests to a WSGI application that one worker runs at the same time. 1: without a pool."),
     _option("workers.loop", WorkerOptions, kinds.choice("uvloop", "asyncio"),
