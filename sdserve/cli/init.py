@@ -53,9 +53,9 @@ def execute(arguments: argparse.Namespace) -> int:
     if not is_instance(name) or f"{name}.ini" == SHARED:
         raise UsageError(f"{name!r} cannot be the name of an instance (letters, digits, '_', '.', '-')")
     systemctl = Systemctl(is_user=arguments.user)
-    wishes = _wishes(arguments, systemctl)
     directory = configuration_directory(is_user=arguments.user)
     path = directory / f"{name}.ini"
+    wishes = _wishes(arguments, path)
     _write(path, example.text(wishes))
     try:
         load(find_target(name, directory), inspect=problems)
@@ -65,7 +65,7 @@ def execute(arguments: argparse.Namespace) -> int:
     return write("\n".join(_next(wishes, path, systemctl)))
 
 
-def _wishes(arguments: argparse.Namespace, systemctl: Systemctl) -> example.Wishes:
+def _wishes(arguments: argparse.Namespace, path: Path) -> example.Wishes:
     directory = os.path.abspath(arguments.directory)
     venv = arguments.venv and os.path.abspath(arguments.venv)
     if venv is None:
@@ -83,7 +83,7 @@ def _wishes(arguments: argparse.Namespace, systemctl: Systemctl) -> example.Wish
         directory=directory,
         venv=venv,
         group=_proxy_group(arguments),
-        systemctl=systemctl.command,
+        users_path=str(path) if arguments.user else "",
     )
 
 

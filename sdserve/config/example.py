@@ -23,18 +23,20 @@ class Wishes:
     venv: str = ""
     group: str = ""
     """Of a unix socket."""
-    systemctl: str = "systemctl"
+    users_path: str = ""
+    """The file, if the instance is one of a user's service manager."""
 
 
 def text(wishes: Wishes) -> str:
     """Return the text of the file."""
     has_path = any(address.startswith("unix:") for address in wishes.addresses)
     venv = f"venv = {quoted(wishes.venv)}" if wishes.venv else "# venv = .venv"
+    option = " --user" if wishes.users_path else ""
     lines = [
         f"# The instance {wishes.name} of sdserve. All options: man sdserve.ini. After a change",
-        f"#   sdserve check {wishes.name}",
-        f"#   {wishes.systemctl} reload sdserve@{wishes.name}    or, where it listens having changed,",
-        f"#   sdserve apply {wishes.name}",
+        f"#   sdserve check {wishes.users_path or wishes.name}",
+        f"#   systemctl{option} reload sdserve@{wishes.name}    or, where it listens having changed,",
+        f"#   sdserve apply{option} {wishes.name}",
         "",
         "[app]",
         f"application = {wishes.application}",
