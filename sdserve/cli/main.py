@@ -11,14 +11,14 @@ from types import ModuleType
 from typing import NoReturn
 
 from sdserve import __version__
-from sdserve.cli import apply, check, init, reload, run, scale, show, status
+from sdserve.cli import apply, check, init, reload, run, scale, show, status, upgrade
 from sdserve.cli.output import complain
 from sdserve.config.nearest import suggestion
 from sdserve.errors import EXIT_INTERRUPTED, ConfigurationError, SdserveError, UsageError
 from sdserve.host.fds import open_standard_descriptors
 
 COMMANDS: dict[str, ModuleType] = {
-    command.NAME: command for command in (run, init, check, show, status, reload, scale, apply)
+    command.NAME: command for command in (run, init, check, show, status, reload, upgrade, scale, apply)
 }
 
 _EPILOG = """\

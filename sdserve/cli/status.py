@@ -9,9 +9,12 @@ from typing import Any
 
 from sdserve.cli.instance import add_instance, ask
 from sdserve.cli.output import write
+from sdserve.errors import UnavailableError, WireError
 
 NAME = "status"
 HELP = "tell how a running instance is: workers, generations, the last reload"
+PATIENCE = "10s"
+"""How long to wait for what a reload would change, by default."""
 EXAMPLES = """\
   sdserve status shop
   sdserve status shop --json                for programs; io.sdserve.Status describes it"""
@@ -31,7 +34,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Print the status."""
     state = ask(arguments, "Status")["status"]
+    state["hints"] += _look(arguments)
     return write(json.dumps(state, indent=2) if arguments.json else "\n".join(report(state)))
+
+
+def _look(arguments: argparse.Namespace) -> list[str]:
+    """What a reload would change. Files are read for that, which may take for ever; the status is known."""
+    arguments.timeout = arguments.timeout or PATIENCE
+    try:
+        hints: list[str] = ask(arguments, "Check")["hints"]
+    except WireError:
+        return []  # it is of a version that does not know the question
+    except UnavailableError as error:
+        return [f"what a reload would change is not known: {error}"]
+    return hints
 
 
 def report(state: State) -> Iterator[str]:

@@ -129,6 +129,9 @@ OPTIONS: tuple[Option, ...] = (
     _option("workers.stall_timeout", FleetOptions, kinds.duration(0, DAY),
             "How long the event loop of a worker may stand still; one that does not go on then is killed. "
             "0: for ever."),
+    _option("workers.idle_exit", FleetOptions, kinds.duration(0, 365 * DAY),
+            "After so long without a connection the service stops; the next one starts it again. Only with a "
+            "socket unit. 0: never."),
     _option("workers.min_ready", FleetOptions, kinds.integer(0, 1024),
             "Workers that have to be ready before the service is. 0: all."),
     _option("reload.surge", FleetOptions, kinds.integer(1, 1024),

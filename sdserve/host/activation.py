@@ -7,6 +7,7 @@ it may be left from a file descriptor store, or from a newer version's configura
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import os
 import socket
@@ -15,10 +16,14 @@ from collections.abc import Collection
 from systemd.daemon import listen_fds_with_names
 
 from sdserve.errors import ActivationError
+from sdserve.host.addresses import Address, UnixAddress
 from sdserve.host.fds import Fd
 from sdserve.host.listeners import ListenSocket
 
 _log = logging.getLogger("sdserve")
+
+KEPT = "sdserve-"
+"""How the names of descriptors begin that the service manager keeps for us; no listener may be called so."""
 
 VARIABLES = ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "LISTEN_PIDFDID")
 """What a service manager tells about them; never meant for our children."""
@@ -29,23 +34,35 @@ def is_activated() -> bool:
     return os.environ.get("LISTEN_PID") == str(os.getpid()) and os.environ.get("LISTEN_FDS", "0") != "0"
 
 
-def adopt(names: Collection[str]) -> list[ListenSocket]:
-    """Take over the descriptors that were passed: one or more for each of `names`, the others are closed.
+Named = list[tuple[str, Fd]]
+"""Descriptors, owned, with their names."""
+
+
+def take() -> tuple[Named, Named]:
+    """The descriptors that were passed to us: those of socket units, and those that were `KEPT` for us.
+
+    ActivationError if the variables that tell of them are wrong. May be called once in a process; clears
+    `VARIABLES` from the environment.
+    """
+    passed = _passed() if is_activated() else []
+    for variable in VARIABLES:  # libsystemd has cleared the C library's copy only, and not all of them
+        os.environ.pop(variable, None)
+    kept = [(name, descriptor) for name, descriptor in passed if name.startswith(KEPT)]
+    return [one for one in passed if one not in kept], kept
+
+
+def adopt(passed: Named, names: Collection[str]) -> list[ListenSocket]:
+    """Take over what socket units passed: one or more for each of `names`, the others are closed.
 
     Without any name, as where nothing was configured, all of them are wanted, under their own names.
 
-    ActivationError if one of `names` got none, or something that is no listening stream socket, or if the
-    variables are wrong.
-    May be called once in a process; clears `VARIABLES` from the environment.
+    ActivationError if one of `names` got none, or something that is no listening stream socket.
     """
-    passed = _passed()
-    for variable in VARIABLES:  # libsystemd has cleared the C library's copy only, and not all of them
-        os.environ.pop(variable, None)
     adopted: list[ListenSocket] = []
     try:
         for name, descriptor in passed:
             if not names or name in names:
-                adopted.append(ListenSocket(name, _as_listener(name, descriptor)))
+                adopted.append(ListenSocket(name, _as_listener(name, descriptor), is_passed=True))
             else:
                 _log.warning("descriptor %r was passed but is not configured, closing it", name)
         missing = sorted(set(names) - {listener.name for listener in adopted})
@@ -73,6 +90,43 @@ def _passed() -> list[tuple[str, Fd]]:
             f"the descriptors that {given} tells of cannot be taken over: {reason}. LISTEN_FDS is how many "
             "were passed, from 3 on, and LISTEN_FDNAMES has one name for each, separated by colons"
         ) from None
+
+
+def is_at(borrowed: Fd, address: Address, created: tuple[int, int] | None) -> bool:
+    """Whether the socket listens where `address` says, and can be reached there.
+
+    A unix socket can if the file there is still the one that was `created` for it (device and inode).
+    """
+    try:
+        copy = socket.socket(fileno=os.dup(borrowed.fileno()))
+    except OSError:
+        return False
+    with copy:
+        place = copy.getsockname()
+    if isinstance(address, UnixAddress):
+        return place == address.path and _file_at(address.path) == created is not None
+    if not isinstance(place, tuple) or address.port not in (0, place[1]):
+        return False
+    try:
+        return ipaddress.ip_address(address.host) == ipaddress.ip_address(place[0])
+    except ValueError:
+        return False
+
+
+def _file_at(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path, follow_symlinks=False)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def readopt(name: str, kept: str, taken: Fd, created: tuple[int, int] | None) -> ListenSocket:
+    """Take over a listener of section `name` that we have bound before, and which was kept as `kept` since.
+
+    ActivationError if it is no such socket.
+    """
+    return ListenSocket(name, _as_listener(kept, taken), created, kept=kept)
 
 
 def _as_listener(name: str, descriptor: Fd) -> socket.socket:

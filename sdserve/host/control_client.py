@@ -69,7 +69,7 @@ def _result(name: str, answer: Mapping[str, Any]) -> dict[str, Any]:
             return parameters
         case language.PERMISSION_DENIED:
             raise DeniedError(f"{name} takes orders only from root and the user that it runs as")
-        case language.RELOAD_FAILED | language.SCALE_FAILED:
+        case language.RELOAD_FAILED | language.UPGRADE_FAILED | language.SCALE_FAILED:
             raise RefusedError(str(parameters.get("reason", "")))
         case error:
             raise WireError(f"{name} answers {error} {parameters}: is it another version of sdserve?")

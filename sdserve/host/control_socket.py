@@ -13,7 +13,7 @@ import fcntl
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -72,6 +72,15 @@ def connect(name: str) -> socket.socket:
     raise refused or FileNotFoundError(name)
 
 
+def running() -> list[str]:
+    """The names of the instances whose control sockets are there, in the places that `directories` gives."""
+    tops = [RUN / "sdserve"]
+    if own := os.environ.get("XDG_RUNTIME_DIR"):
+        tops.append(Path(own) / "sdserve")
+    names = {path.parent.name for top in tops for path in top.glob(f"*/{SOCKET}")}
+    return sorted(names)
+
+
 def peer_user(connected: socket.socket) -> int:
     """The user id of the process at the other end when it connected (SO_PEERCRED, unix(7))."""
     credentials = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
@@ -104,9 +113,29 @@ class ControlSocket:
             self.close()
             raise
 
+    @classmethod
+    def resumed(cls, path: Path, listener: Fd, lock: Fd, made: Iterable[Path]) -> ControlSocket:
+        """The one that the program before this has listened on, at `path`, in directories that it made."""
+        control = cls.__new__(cls)
+        control.path = path
+        control.socket = socket.socket(fileno=listener.steal())
+        control.socket.setblocking(False)
+        control._lock = lock
+        control._made = list(made)
+        return control
+
+    @property
+    def made(self) -> tuple[Path, ...]:
+        """The directories that were made for it."""
+        return tuple(self._made)
+
     def fileno(self) -> int:
         """Borrowed."""
         return self.socket.fileno()
+
+    def lock(self) -> int:
+        """The descriptor of the lock, borrowed; -1 if it is closed."""
+        return -1 if self._lock is None else self._lock.fileno()
 
     def _take_lock(self, directory: Path) -> Fd:
         path = directory / LOCK

@@ -15,6 +15,10 @@ class ListenSocket:
     socket: socket.socket
     created: tuple[int, int] | None = None
     """Device and inode of the file that we made for it; None for TCP and for what was passed to us."""
+    is_passed: bool = False
+    """By a socket unit, which listens on when we do not."""
+    kept: str = ""
+    """The name under which the service manager keeps it for us; empty: it does not."""
 
     def close(self) -> None:
         """Close it, and remove its file if we made it and nobody has replaced it since."""

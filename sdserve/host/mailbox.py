@@ -7,8 +7,8 @@ both ends, so what waits in it survives the death of every reader.
 
 from __future__ import annotations
 
+import os
 import socket
-from contextlib import suppress
 from dataclasses import dataclass
 
 from sdserve.core.wire.moved import MAX_MOVED
@@ -34,24 +34,72 @@ class Mailbox:
         inlet.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
         return cls(inlet, outlet)
 
-    def empty_into(self, other: Mailbox) -> int:
-        """Pass on what still waits; return how many connections that were. What has no room is closed."""
-        count = 0
-        for _ in range(_MOST_AT_ONCE):
-            try:
-                packet, descriptor = receive(self.outlet)
-            except OSError:
-                break
-            if descriptor is not None:
-                with descriptor, suppress(OSError):
-                    send(other.inlet, packet, descriptor.fileno())
-                    count += 1
-        return count
-
     def close(self) -> None:
         """Close both ends; connections that wait in it are closed."""
         self.inlet.close()
         self.outlet.close()
+
+
+class Forwarding:
+    """The rest of a mailbox that nobody reads any more, on its way into another. It owns both ends.
+
+    At once nobody can send into it any more: who tries gets a BrokenPipeError, and keeps its connection.
+    """
+
+    def __init__(self, taken: Mailbox) -> None:
+        self._mailbox = taken
+        # Of the socket, not of our descriptor: for everybody who has one. What waits can be read: unix(7).
+        taken.inlet.shutdown(socket.SHUT_WR)
+        self._held: tuple[bytes, Fd] | None = None
+        """Taken out, but not in the other one."""
+        self.count = 0
+        """Connections that were passed on."""
+
+    def go_on(self, other: Mailbox) -> bool:
+        """Pass on what has room in `other`, and return whether nothing is left. Does not wait."""
+        for _ in range(_MOST_AT_ONCE):
+            if self._held is None and not _has_descriptor(self._mailbox.outlet):
+                return False
+            if self._held is None and not self._take():
+                return True
+            assert self._held is not None
+            packet, descriptor = self._held
+            try:
+                send(other.inlet, packet, descriptor.fileno())
+            except OSError:
+                return False  # full, or dropped itself, and then there is another
+            descriptor.close()
+            self._held = None
+            self.count += 1
+        return False
+
+    def _take(self) -> bool:
+        """Take the next one out; False if there is none."""
+        while True:
+            try:
+                packet, descriptor = receive(self._mailbox.outlet)
+            except OSError:
+                return False
+            if descriptor is not None:
+                self._held = packet, descriptor
+            if self._held is not None or not packet:
+                return self._held is not None
+
+    def close(self) -> None:
+        """Close it; connections that still wait in it are closed."""
+        if self._held is not None:
+            self._held[1].close()
+            self._held = None
+        self._mailbox.close()
+
+
+def _has_descriptor(borrowed: socket.socket) -> bool:
+    """Whether another descriptor can be had: without one the kernel drops what comes with a packet."""
+    try:
+        os.close(os.dup(borrowed.fileno()))
+    except OSError:
+        return False
+    return True
 
 
 def receive(outlet: socket.socket) -> tuple[bytes, Fd | None]:

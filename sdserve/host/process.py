@@ -13,6 +13,9 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_GET_CHILD_SUBREAPER = 37
 
+_GENERATIONS = 1000
+"""A bound on what forks faster than it is killed."""
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -57,6 +60,26 @@ def kill_child(pid: int) -> None:
     """Send SIGKILL to `pid`, unless it has been reaped and the number may be a stranger's by now."""
     if is_child(pid):
         os.kill(pid, signal.SIGKILL)
+
+
+def end_children() -> None:
+    """Send SIGKILL to every child, and to those that become ours when it dies; return when all are reaped.
+
+    For the very end. Descendants of a subreaper cannot escape this.
+    """
+    children = f"/proc/self/task/{os.getpid()}/children"
+    for _ in range(_GENERATIONS):
+        try:
+            with open(children, encoding="ascii") as file:
+                pids = [int(pid) for pid in file.read().split()]
+        except OSError:
+            return  # a kernel without CONFIG_PROC_CHILDREN
+        if not pids:
+            return
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)  # nobody else's, for it has not been reaped
+        for pid in pids:
+            os.waitpid(pid, 0)
 
 
 def reap() -> Iterator[tuple[int, int]]:

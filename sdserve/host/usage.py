@@ -8,18 +8,29 @@ from pathlib import Path
 from sdserve.host.cpus import CGROUPS, OWN_CGROUP
 
 _TICKS = os.sysconf("SC_CLK_TCK")
-_UTIME, _STIME = 11, 12  # proc_pid_stat(5), fields 14 and 15, counted from the one after the name
+_UTIME, _STIME, _STARTTIME = 11, 12, 19  # proc_pid_stat(5), fields 14, 15 and 22, counted from the third
 
 
 def cpu_seconds(pid: int) -> float:
     """The CPU time that all threads of process `pid` have used; 0 if there is no such process."""
+    fields = _status(pid)
+    return (int(fields[_UTIME]) + int(fields[_STIME])) / _TICKS if fields else 0.0
+
+
+def started(pid: int) -> int:
+    """When process `pid` started, in clock ticks since the machine did; 0 if there is no such process."""
+    fields = _status(pid)
+    return int(fields[_STARTTIME]) if fields else 0
+
+
+def _status(pid: int) -> list[bytes]:
+    """The fields of proc_pid_stat(5) from the third on; none if there is no such process."""
     try:
         status = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
-        return 0.0
+        return []
     # The name may have spaces and parentheses.
-    fields = status.rpartition(b")")[2].split()
-    return (int(fields[_UTIME]) + int(fields[_STIME])) / _TICKS
+    return status.rpartition(b")")[2].split()
 
 
 def oom_kills(cgroups: Path = CGROUPS, own_cgroup: Path = OWN_CGROUP) -> int:

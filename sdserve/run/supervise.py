@@ -4,45 +4,67 @@ from __future__ import annotations
 
 import logging
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
 
-from sdserve.config.model import DEFAULT_LISTENER, Configuration
-from sdserve.core.fleet.machine import Fleet
-from sdserve.errors import ActivationError, BindError
-from sdserve.host import activation, addresses, binding, control_socket, process
-from sdserve.host.channel import MAX_DESCRIPTORS
+from sdserve import __version__
+from sdserve.config.model import Configuration
+from sdserve.core import wire
+from sdserve.core.fleet import events
+from sdserve.errors import BindError, WireError
+from sdserve.host import activation, control_socket, logs, memfd, process, program
 from sdserve.host.control_socket import ControlSocket
-from sdserve.host.listeners import ListenSocket
+from sdserve.host.fds import Fd
+from sdserve.host.notify import ServiceManager
 from sdserve.host.scoreboard import Scoreboard
 from sdserve.host.signals import Signals
-from sdserve.supervisor import banner, loop, observe, status
+from sdserve.run.listeners import open_listeners
+from sdserve.supervisor import banner, loop, observe, preparing, recovery, state, status
 from sdserve.supervisor.control import Control
-from sdserve.supervisor.house import ROWS, House, Prepared
+from sdserve.supervisor.house import ROWS, House, Prepared, Program
+from sdserve.supervisor.idle import Idle
+from sdserve.supervisor.recovery import Kept
+from sdserve.supervisor.reexec import handed_over
+from sdserve.supervisor.state import Saved
+from sdserve.supervisor.watchdog import Watchdog
+
+__all__ = ["handed_over", "resume", "supervise"]
 
 _log = logging.getLogger("sdserve")
 
+_LAST_WORDS = 2.0
+"""Seconds that the service manager has to take what it was told."""
 ZYGOTE = ("-P", "-m", "sdserve.run.zygote")
-MOST_LISTENERS = MAX_DESCRIPTORS - 2
-"""They travel to the zygote in one packet, beside the scoreboard and a mailbox."""
 
 
-def supervise(configuration: Configuration, read_again: Callable[[], Configuration]) -> int:
+def supervise(configuration: Configuration, arguments: Sequence[str]) -> int:
     """Serve until a signal or a failure ends it; the exit code. Logging is configured already.
 
-    `read_again` gives the configuration as it is then, for a reload; ConfigurationError if it is wrong.
-    ReleaseError, ActivationError or BindError if it cannot even begin. Main thread only; this
+    `arguments` are those of the command line, with which sdserve is started again, to read the configuration
+    as it is then. ReleaseError, ActivationError or BindError if it cannot even begin. Main thread only; this
     process reaps all of its children from now on.
     """
+    running = running_program(arguments)
     first = Prepared.of(configuration)  # now, for its own exit code
-    listeners = open_listeners(configuration)
+    manager = ServiceManager()
+    passed, named = activation.take()
+    kept = Kept.sort(named)
+    saved = recovery.understand(kept)
+    with ExitStack() as undo:
+        undo.callback(kept.close)
+        listeners = open_listeners(configuration, passed, kept, manager)
+        undo.pop_all()
     for listener in listeners:
         _log.info("[listen:%s] at %s", listener.name, banner.url(listener))
+    fleet = recovery.first_fleet(configuration.fleet, saved)
     process.become_subreaper()
     house = House(
         configuration=configuration,
-        read_configuration=read_again,
-        prepared={1: first},
+        program=running,
+        fleet=fleet,
+        prepared={fleet.last_generation + 1: first},
+        manager=manager,
         listeners=listeners,
         scoreboard=Scoreboard.create(ROWS),
         signals=Signals(observe.SIGNALS, keep_ignored=observe.KEPT_IGNORED),
@@ -50,31 +72,84 @@ def supervise(configuration: Configuration, read_again: Callable[[], Configurati
     )
     try:
         if control := open_control(configuration.name):
-            house.control = Control(control, house.poller, lambda: status.describe(house))
-        return loop.run(house, Fleet(options=configuration.fleet))
+            house.control = _control(house, control)
+        recovery.recover(house, kept, saved)
+        house.lookouts += [Idle(), Watchdog()]
+        if configuration.fleet.idle_exit and not all(listener.is_passed for listener in listeners):
+            _log.warning("workers.idle_exit is ignored: without a socket unit nobody would start it again")
+        return loop.run(house, events.Started())
     finally:
-        # Given back they would end us: one that comes now must not change the exit code.
-        signal.pthread_sigmask(signal.SIG_BLOCK, observe.SIGNALS)
-        house.close()
+        _leave(house)
 
 
-def open_listeners(configuration: Configuration) -> list[ListenSocket]:
-    """The listening sockets of all sections: those that the service manager passed, else our own.
+def resume(document: Fd, arguments: Sequence[str]) -> int:
+    """Go on with what the program before this one has handed over; the exit code. All signals are blocked.
 
-    ActivationError or BindError; nothing stays open then.
+    WireError if that cannot be understood; everything is as when a supervisor dies, then.
     """
-    with ExitStack() as undo:
-        listeners = []
-        for listener in _passed_or_bound(configuration):
-            undo.callback(listener.close)
-            listeners.append(listener)
-        if len(listeners) > MOST_LISTENERS:
-            raise ActivationError(
-                f"there are {len(listeners)} listening sockets, and a process can be given {MOST_LISTENERS}; "
-                "listen on fewer addresses, or divide them among several instances"
+    with document:
+        saved = state.read(memfd.read(document.fileno()))
+    logs.configure(_level(saved), waits=False)
+    try:
+        house = state.rebuild(
+            saved,
+            program=running_program(arguments),
+            signals=Signals(observe.SIGNALS, keep_ignored=observe.KEPT_IGNORED),
+            zygote_command=ZYGOTE,
+        )
+        if said := saved.said["control"]:
+            control = ControlSocket.resumed(
+                Path(said["path"]), Fd(said["descriptor"]), Fd(said["lock"]), map(Path, said["made"])
             )
-        undo.pop_all()
-    return listeners
+            house.control = _control(house, control)
+            house.control.resume(said["clients"], __version__)
+    except (KeyError, OSError, TypeError, ValueError) as error:
+        raise WireError(f"the state of the supervisor cannot be taken over: {error!r}") from None
+    if saved.protocol != wire.PROTOCOL:
+        for zygote in house.zygotes.values():  # their successors speak our language
+            house.hang_up(zygote.channel)
+    house.lookouts += [Idle(), Watchdog()]
+    recovery.keep_on(house, saved)
+    _log.info("%s goes on in place of sdserve %s", house.program.description, saved.version)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    signal.raise_signal(signal.SIGCHLD)  # whoever died in between may have died unheard
+    try:
+        return loop.run(house, events.Resumed())
+    finally:
+        _leave(house)
+
+
+def running_program(arguments: Sequence[str]) -> Program:
+    """This program, started with `arguments`."""
+    return Program(
+        command=program.command(),
+        arguments=tuple(arguments),
+        identity=program.identity(),
+        description=program.description(),
+    )
+
+
+def _level(saved: Saved) -> str:
+    current = saved.prepared.get(saved.fleet.current)
+    return (current.configuration if current else saved.configuration).log.level
+
+
+def _control(house: House, listener: ControlSocket) -> Control:
+    return Control(
+        listener,
+        house.poller,
+        status=lambda: status.describe(house),
+        check=lambda token: preparing.check(house, token),
+    )
+
+
+def _leave(house: House) -> None:
+    # Given back they would end us: one that comes now must not change the exit code.
+    signal.pthread_sigmask(signal.SIG_BLOCK, observe.SIGNALS)
+    if house.keeper is not None:
+        house.manager.settle(_LAST_WORDS)  # it takes no descriptor of a process that is gone
+    house.close()
+    process.end_children()
 
 
 def open_control(name: str) -> ControlSocket | None:
@@ -87,26 +162,3 @@ def open_control(name: str) -> ControlSocket | None:
     except BindError as error:
         _log.warning("no control socket, so no sdserve reload, scale and status here: %s", error)
         return None
-
-
-def _passed_or_bound(configuration: Configuration) -> Iterator[ListenSocket]:
-    if activation.is_activated():
-        yield from activation.adopt([section.name for section in configuration.listen])
-        return
-    for section in configuration.listen or (DEFAULT_LISTENER,):
-        if not section.addresses:
-            raise ActivationError(
-                f"[listen:{section.name}] has no address, and no descriptor was passed for it: write "
-                f"address = HOST:PORT under [listen:{section.name}], or start it through its socket unit"
-            )
-        for text in section.addresses:
-            address = addresses.parse(text)
-            yield binding.bind(
-                section.name,
-                address,
-                backlog=section.backlog,
-                mode=section.mode,
-                owner=section.owner,
-                group=section.group,
-                defer_accept=section.defer_accept,
-            )

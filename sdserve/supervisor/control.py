@@ -15,7 +15,7 @@ import logging
 import os
 import select
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -23,10 +23,11 @@ from typing import Any
 from sdserve import __version__
 from sdserve.core.fleet import events
 from sdserve.core.wire import control as language
-from sdserve.core.wire.control import Answer, Reload, Request, Scale
+from sdserve.core.wire.control import Answer, Check, Reload, Request, Scale, Upgrade
 from sdserve.core.wire.varlink import Call, ServerLink
 from sdserve.errors import WireError
 from sdserve.host.control_socket import ControlSocket, peer_user
+from sdserve.host.fds import Fd
 
 _log = logging.getLogger("sdserve")
 
@@ -63,12 +64,21 @@ class Control:
     """The listener, and everybody who is connected to it."""
 
     def __init__(
-        self, listener: ControlSocket, poller: select.epoll, describe: Callable[[], Mapping[str, Any]]
+        self,
+        listener: ControlSocket,
+        poller: select.epoll,
+        *,
+        status: Callable[[], Mapping[str, Any]],
+        check: Callable[[int], None],
     ) -> None:
-        """Own `listener`; borrow `poller`, in which all descriptors are kept. `describe` is the status."""
+        """Own `listener`; borrow `poller`, in which all descriptors are kept.
+
+        `status` is what Status answers; `check` is given the token of who wants hints (`tell_hints`).
+        """
         self._listener = listener
         self._poller = poller
-        self._describe = describe
+        self._status = status
+        self._check = check
         self._clients: dict[int, _Client] = {}
         """By descriptor; whoever was heard last is last."""
         self._waiting: dict[int, tuple[_Client, Request]] = {}
@@ -94,6 +104,52 @@ class Control:
             client, request = entry
             self._answer(client, _outcome(request, ok=ok, text=text))
             self._listen(client)
+
+    def tell_hints(self, token: int, hints: list[str]) -> None:
+        """Tell who waits with `token` for hints, unless it has gone."""
+        if entry := self._waiting.pop(token, None):
+            client, _ = entry
+            self._answer(client, Answer(parameters={"hints": hints}))
+            self._listen(client)
+
+    # Another program
+
+    def describe(self) -> dict[str, Any]:
+        """What the program needs that goes on with this: JSON values; who waits for an outcome included."""
+        return {
+            "path": str(self._listener.path),
+            "descriptor": self._listener.fileno(),
+            "lock": self._listener.lock(),
+            "made": [str(path) for path in self._listener.made],
+            "clients": [
+                {"descriptor": client.fileno(), "token": token, "call": language.written(request)}
+                for token, (client, request) in self._lasting()
+            ],
+        }
+
+    def descriptors(self) -> list[int]:
+        """The descriptors in it."""
+        clients = [client.fileno() for _, (client, _) in self._lasting()]
+        return [self._listener.fileno(), self._listener.lock(), *clients]
+
+    def _lasting(self) -> list[tuple[int, tuple[_Client, Request]]]:
+        return [entry for entry in self._waiting.items() if not isinstance(entry[1][1], Check)]
+
+    def resume(self, clients: Iterable[Mapping[str, Any]], version: str) -> None:
+        """Take over the clients that `describe` has named. KeyError, TypeError or OSError for nonsense."""
+        for said in clients:
+            call = Call(method=said["call"]["method"], parameters=said["call"]["parameters"])
+            connected = socket.socket(fileno=Fd(said["descriptor"]).steal())
+            connected.setblocking(False)
+            request = language.understand(call, version)
+            if isinstance(request, Answer):  # of a newer version, to which it was something
+                connected.close()
+                continue
+            client = _Client(connected, is_allowed=True, link=ServerLink.resumed(call), interest=0)
+            self._clients[client.fileno()] = client
+            self._poller.register(client, client.interest)
+            self._waiting[said["token"]] = (client, request)
+            self._tokens = count(max(said["token"] + 1, next(self._tokens)))
 
     def close(self) -> None:
         """Hang up on everybody."""
@@ -192,7 +248,11 @@ class Control:
         request = language.understand(call, __version__) if client.is_allowed else language.denied()
         if isinstance(request, Answer):
             self._answer(client, request)
-        elif isinstance(request, Reload | Scale):
+        elif isinstance(request, Check):
+            token = next(self._tokens)
+            self._waiting[token] = (client, request)
+            self._check(token)
+        elif isinstance(request, Reload | Upgrade | Scale):
             token = NOBODY if call.oneway else next(self._tokens)
             if call.oneway:
                 client.link.reply({})
@@ -200,7 +260,7 @@ class Control:
                 self._waiting[token] = (client, request)
             yield _asked(request, token)
         else:
-            self._answer(client, Answer(parameters={"status": self._describe()}))
+            self._answer(client, Answer(parameters={"status": self._status()}))
 
     def _answer(self, client: _Client, answer: Answer) -> None:
         link = client.link
@@ -222,17 +282,20 @@ class Control:
             pass  # the rest goes when there is room
 
 
-def _asked(request: Reload | Scale, token: int) -> events.Event:
+def _asked(request: Reload | Upgrade | Scale, token: int) -> events.Event:
     if isinstance(request, Scale):
         return events.ScaleAsked(token, request.count)
-    return events.ReloadAsked(token)
+    return events.ReloadAsked(token, upgrade=isinstance(request, Upgrade))
 
 
 def _outcome(request: Request, *, ok: bool, text: str) -> Answer:
-    if isinstance(request, Scale):
-        return (
-            Answer(parameters={}) if ok else Answer(error=language.SCALE_FAILED, parameters={"reason": text})
-        )
-    if ok:
-        return Answer(parameters={"message": text})
-    return Answer(error=language.RELOAD_FAILED, parameters={"reason": text})
+    if not ok:
+        return Answer(error=_ERRORS[type(request)], parameters={"reason": text})
+    return Answer(parameters={} if isinstance(request, Scale) else {"message": text})
+
+
+_ERRORS: dict[type[Request], str] = {
+    Reload: language.RELOAD_FAILED,
+    Upgrade: language.UPGRADE_FAILED,
+    Scale: language.SCALE_FAILED,
+}

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import select
 import signal
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from math import inf
+from typing import TYPE_CHECKING, Protocol
 
 from sdserve.config.model import Configuration
+from sdserve.core import wire
+from sdserve.core.fleet import effects, events
 from sdserve.core.fleet.model import Fleet
 from sdserve.core.fleet.options import MOST_WORKERS, FleetOptions
 from sdserve.host import process, release
 from sdserve.host.channel import Channel
+from sdserve.host.fds import Fd
 from sdserve.host.listeners import ListenSocket
 from sdserve.host.mailbox import Mailbox
 from sdserve.host.notify import ServiceManager
@@ -26,7 +30,13 @@ from sdserve.host.scoreboard import Scoreboard, ScoreboardRow
 from sdserve.host.signals import Signals
 from sdserve.host.terminal import Terminal
 from sdserve.supervisor.control import Control
+from sdserve.supervisor.leftovers import Leftovers
 from sdserve.supervisor.watch import Watch
+
+if TYPE_CHECKING:
+    from sdserve.supervisor.keeping import Keeper
+
+_log = logging.getLogger("sdserve")
 
 ROWS = 2 * MOST_WORKERS
 """Of the scoreboard, so the most workers there can be, leaving ones included. Unused ones take no memory."""
@@ -55,20 +65,53 @@ class Prepared:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """What runs, and what to execute for what is installed by then."""
+
+    command: tuple[str, ...]
+    """Its beginning, see `sdserve.host.program`."""
+    arguments: tuple[str, ...]
+    """The rest: `run TARGET ...`."""
+    identity: str
+    description: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Preparation:
+    """The child that prepares a generation, as the supervisor sees it."""
+
+    generation: int
+    """0 for one that only tells what a reload would change."""
+    pid: int
+    channel: Channel
+    errors: Fd
+    """A memfd, its standard error."""
+    upgrade: bool = False
+    tokens: list[int] = field(default_factory=list)
+    """Who waits to be told what a reload would change."""
+    since: float = field(default_factory=time.monotonic)
+    since_ns: int = field(default_factory=time.time_ns)
+    is_dropped: bool = False
+    """Nobody wants to know any more."""
+    is_answered: bool = False
+
+    def __str__(self) -> str:
+        return f"the preparation of generation {self.generation} (pid {self.pid})"
+
+
 @dataclass(slots=True, kw_only=True)
 class Zygote:
     """The zygote of a generation, as the supervisor sees it."""
 
     generation: int
     release: Release
-    process: subprocess.Popen[bytes]
-    """Only its pid is used: it is `observe` that waits for children, all of them."""
+    pid: int
     channel: Channel
-
-    @property
-    def pid(self) -> int:
-        """Its process."""
-        return self.process.pid
+    unsaid: list[effects.Fork] = field(default_factory=list)
+    """Orders that it had no room for, see `orders`."""
+    unsaid_since: float = 0.0
+    """The first of them: seconds, CLOCK_MONOTONIC."""
 
     def __str__(self) -> str:
         return f"the zygote of generation {self.generation} (pid {self.pid})"
@@ -87,8 +130,12 @@ class Worker:
     """When it was ordered: seconds, CLOCK_MONOTONIC."""
     pid: int | None = None
     """None until its zygote has said it."""
-    heir: int | None = None
-    """The generation that it was told to hand its connections over to; 0: none; None: it does not drain."""
+    started: int = 0
+    """When that process started, as proc_pid_stat(5) has it: who has the number later has another."""
+    unsaid: list[wire.Serve | wire.Drain] = field(default_factory=list)
+    """Orders that it had no room for, see `orders`."""
+    unsaid_since: float = 0.0
+    """The first of them: seconds, CLOCK_MONOTONIC."""
     changed: tuple[str, ...] = ()
     """Files of modules that it runs and that are newer than its generation."""
 
@@ -97,13 +144,47 @@ class Worker:
 
 
 @dataclass(slots=True, kw_only=True)
+class Forwarded:
+    """The mailbox of a generation that was dropped."""
+
+    generation: int
+    heir: int
+    """The generation whose workers get what waits in it; 0: nobody does."""
+    until: float
+    """When it is closed with what is left: seconds, CLOCK_MONOTONIC."""
+    forwarding: Passing
+
+
+class Passing(Protocol):
+    """Connections on their way into a mailbox."""
+
+    count: int
+    """Those that were passed on."""
+
+    def go_on(self, other: Mailbox) -> bool:
+        """Pass on what has room in `other`; whether nothing is left."""
+
+    def close(self) -> None:
+        """Close what is left."""
+
+
+class Lookout(Protocol):
+    """Somebody who looks from time to time for what is not told."""
+
+    def next_look(self, house: House) -> float | None:
+        """When `look` has something to do: seconds, CLOCK_MONOTONIC; None: never, as things are."""
+
+    def look(self, house: House, now: float) -> Iterable[events.Event]:
+        """What was found."""
+
+
+@dataclass(slots=True, kw_only=True)
 class House:
     """Everything the loop holds in its hands. The fleet knows the same things by number."""
 
     configuration: Configuration
     """Of the first generation: the listeners were opened as it says, and stay so."""
-    read_configuration: Callable[[], Configuration]
-    """Reads it again from where it came from. ConfigurationError with everything that is wrong."""
+    program: Program
     listeners: list[ListenSocket]
     """Kept open for ever: a connection that waits in a backlog survives every worker."""
     scoreboard: Scoreboard
@@ -120,6 +201,12 @@ class House:
     """By generation, so that a zygote started once more runs what the first one ran."""
     mailboxes: dict[int, Mailbox] = field(default_factory=dict)
     """By generation, from its first zygote on until it is dropped: connections may wait in them."""
+    preparations: dict[int, Preparation] = field(default_factory=dict)
+    """By generation, until the child is gone."""
+    replacement: int = 0
+    """The generation before which another program is to go on in place of this one; 0: none."""
+    forwarded: list[Forwarded] = field(default_factory=list)
+    """Mailboxes of generations that were dropped, see `mail`."""
     zygotes: dict[int, Zygote] = field(default_factory=dict)
     workers: dict[int, Worker] = field(default_factory=dict)
     """By serial."""
@@ -128,12 +215,19 @@ class House:
     free_rows: list[int] = field(default_factory=lambda: list(reversed(range(ROWS))))
     terminal: Terminal = field(default_factory=Terminal)
     watch: Watch = field(default_factory=Watch)
+    lookouts: list[Lookout] = field(default_factory=list)
+    """Who looks from time to time; `watch` is one of them."""
+    leftovers: Leftovers = field(default_factory=Leftovers)
+    keeper: Keeper | None = None
+    """None where the service manager keeps nothing for us."""
     since: float = field(default_factory=time.monotonic)
     """When the supervisor started: seconds, CLOCK_MONOTONIC."""
     is_introduced: bool = False
     """Whether the banner has been shown."""
     interface: str = ""
     """Of the application, as a worker found it."""
+    retry_at: float | None = None
+    """When what had no room is to be tried again: seconds, CLOCK_MONOTONIC."""
     stop_asked: float = -inf
     """When a signal last asked to stop: seconds, CLOCK_MONOTONIC."""
     exit_code: int | None = None
@@ -141,20 +235,26 @@ class House:
 
     def __post_init__(self) -> None:
         self.poller.register(self.signals, select.EPOLLIN)
+        self.lookouts[:0] = [self.watch, self.leftovers]
 
-    def tell_manager(self, message: str) -> None:
-        """Tell the service manager, when it has read what it was told before. OSError if it is gone."""
+    def tell_manager(self, message: str, borrowed: Iterable[int] = ()) -> None:
+        """Tell the service manager, when it has read what it was told before; that it is gone is only said.
+
+        Copies of the descriptors in `borrowed` go along.
+        """
         try:
-            self.manager.tell(message)
-        finally:
-            self._await_manager()
+            self.manager.tell(message, borrowed)
+        except OSError as error:
+            _log.warning("the service manager cannot be told (%s), ignoring", error)
+        self._await_manager()
 
     def catch_up(self) -> None:
-        """Tell the service manager what it had no room for. OSError if it is gone."""
+        """Tell the service manager what it had no room for."""
         try:
             self.manager.flush()
-        finally:
-            self._await_manager()
+        except OSError as error:
+            _log.warning("the service manager cannot be told (%s), ignoring", error)
+        self._await_manager()
 
     def _await_manager(self) -> None:
         """Wake up when the service manager has room, until then. Its socket may be a new one."""
@@ -173,22 +273,37 @@ class House:
             raise OSError(errno.ENOSPC, "the scoreboard is full")
         return self.free_rows[-1]
 
+    def admit_preparation(self, preparation: Preparation) -> None:
+        """Take in a child that prepares a generation and listen to it."""
+        self._listen_to(preparation.channel)
+        self.preparations[preparation.generation] = preparation
+
     def admit_zygote(self, zygote: Zygote) -> None:
         """Take in a new zygote and listen to it."""
-        self.poller.register(zygote.channel, select.EPOLLIN)
+        self._listen_to(zygote.channel)
         self.zygotes[zygote.generation] = zygote
 
     def admit_worker(self, worker: Worker) -> None:
         """Take in a worker that was asked for and listen to it."""
-        self.poller.register(worker.channel, select.EPOLLIN)
+        self._listen_to(worker.channel)
         self.free_rows.remove(worker.row)
         self.workers[worker.serial] = worker
+
+    def _listen_to(self, channel: Channel) -> None:
+        if channel.fileno() >= 0:  # of a child that another program has taken in, it may be closed
+            self.poller.register(channel, select.EPOLLIN)
 
     def hang_up(self, channel: Channel) -> None:
         """Stop listening to a channel and close it."""
         if channel.fileno() >= 0:
             self.poller.unregister(channel)
             channel.close()
+
+    def forget_preparation(self, preparation: Preparation) -> None:
+        """Such a child is gone."""
+        self.hang_up(preparation.channel)
+        preparation.errors.close()
+        del self.preparations[preparation.generation]
 
     def forget_zygote(self, zygote: Zygote) -> None:
         """A zygote is gone."""
@@ -208,14 +323,16 @@ class House:
             self.mailboxes[generation] = Mailbox.make()
         return self.mailboxes[generation]
 
-    def drop_mailbox(self, generation: int, heir: int) -> int:
-        """Nobody reads it any more; what waits in it goes to the `heir`: how many connections that were."""
-        mailbox = self.mailboxes.pop(generation, None)
-        if mailbox is None:
-            return 0
-        passed_on = mailbox.empty_into(self.mailboxes[heir]) if heir in self.mailboxes else 0
-        mailbox.close()
-        return passed_on
+    def retry_by(self, moment: float) -> None:
+        """Have the loop try again what had no room, at `moment` or before."""
+        self.retry_at = moment if self.retry_at is None else min(self.retry_at, moment)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether everything that was ordered is on its way, and nothing is left to be said again."""
+        children: list[Zygote | Worker] = [*self.zygotes.values(), *self.workers.values()]
+        unsaid = any(child.unsaid for child in children)
+        return not (unsaid or self.forwarded or self.manager.is_behind)
 
     def worker_of(self, generation: int, serial: int) -> Worker | None:
         """The worker of that name, if we know it."""
@@ -243,20 +360,26 @@ class House:
         for pid in pids:
             os.waitpid(pid, 0)
         for zygote in list(self.zygotes.values()):
-            zygote.process.returncode = -signal.SIGKILL
             self.forget_zygote(zygote)
         for worker in list(self.workers.values()):
             self.forget_worker(worker)
+        for preparation in list(self.preparations.values()):
+            self.forget_preparation(preparation)
         for listener in self.listeners:
             listener.close()
         for mailbox in self.mailboxes.values():
             mailbox.close()
+        for one in self.forwarded:
+            one.forwarding.close()
         if self.control is not None:
             self.control.close()
+        if self.keeper is not None:
+            self.keeper.close()
         self.manager.close()
         self.signals.close()
         self.poller.close()
 
     def _pids(self) -> Iterator[int]:
+        yield from (preparation.pid for preparation in self.preparations.values())
         yield from (zygote.pid for zygote in self.zygotes.values())
         yield from (worker.pid for worker in self.workers.values() if worker.pid is not None)

@@ -8,27 +8,29 @@ from __future__ import annotations
 
 import logging
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from time import monotonic
 
 from sdserve import __version__
 from sdserve.core import wire
 from sdserve.core.fleet import events
 from sdserve.errors import WireError
-from sdserve.host import process
+from sdserve.host import process, usage
+from sdserve.supervisor import mail, orders, preparing
 from sdserve.supervisor.control import NOBODY
-from sdserve.supervisor.house import House, Worker, Zygote
+from sdserve.supervisor.house import House, Preparation, Worker, Zygote
 
 _log = logging.getLogger("sdserve")
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 RELOAD_SIGNAL = signal.SIGHUP
 """Unless the terminal that we were started from is gone: then it asks to stop."""
+UPGRADE_SIGNAL = signal.SIGUSR2
 SCALE_SIGNALS = {signal.SIGTTIN: 1, signal.SIGTTOU: -1}
 """By how many workers."""
 REPEAT = 0.3
 """Seconds within which a second signal to stop is taken for an echo of the first."""
-SIGNALS = (*STOP_SIGNALS, RELOAD_SIGNAL, *SCALE_SIGNALS, signal.SIGCHLD)
+SIGNALS = (*STOP_SIGNALS, RELOAD_SIGNAL, UPGRADE_SIGNAL, *SCALE_SIGNALS, signal.SIGCHLD)
 KEPT_IGNORED = (signal.SIGINT, signal.SIGHUP)
 """Who starts us with one of these ignored, as nohup and a shell's background jobs do, means us as well."""
 
@@ -40,32 +42,44 @@ Events = Iterator[events.Event]
 
 def wait(house: House, deadline: float | None) -> Events:
     """Wait until something happens, but no longer than `deadline` (seconds, CLOCK_MONOTONIC)."""
-    look = house.watch.next_look(house)
-    until = min((moment for moment in (deadline, look) if moment is not None), default=None)
+    moments = (deadline, house.retry_at, *(lookout.next_look(house) for lookout in house.lookouts))
+    until = min((moment for moment in moments if moment is not None), default=None)
     ready = dict(house.poller.poll(None if until is None else max(0.0, until - monotonic())))
+    yield from _hear_children(house, ready)
+    if house.signals.fileno() in ready:
+        yield from _take_signals(house)
+    if house.manager.is_behind and house.manager.fileno() in ready:
+        house.catch_up()
+    if house.keeper is not None:
+        house.keeper.take(house, ready)
+    if house.control is not None:
+        yield from house.control.take(ready)
+    yield from _look_around(house)
+    if deadline is not None and monotonic() >= deadline:
+        yield events.TimePassed()
+
+
+def _hear_children(house: House, ready: Mapping[int, int]) -> Events:
+    for preparation in list(house.preparations.values()):
+        if preparation.channel.fileno() in ready:
+            yield from _hear_preparation(house, preparation)
     for zygote in list(house.zygotes.values()):
         if zygote.channel.fileno() in ready:
             yield from _hear_zygote(house, zygote)
     for worker in list(house.workers.values()):
         if worker.channel.fileno() in ready:
             yield from _hear_worker(house, worker)
-    if house.signals.fileno() in ready:
-        yield from _take_signals(house)
-    if house.manager.is_behind and house.manager.fileno() in ready:
-        _catch_up(house)
-    if house.control is not None:
-        yield from house.control.take(ready)
-    if look is not None and monotonic() >= look:
-        yield from house.watch.look(house, monotonic())
-    if deadline is not None and monotonic() >= deadline:
-        yield events.TimePassed()
 
 
-def _catch_up(house: House) -> None:
-    try:
-        house.catch_up()
-    except OSError as error:
-        _log.warning("the service manager cannot be told (%s), ignoring", error)
+def _look_around(house: House) -> Events:
+    for lookout in house.lookouts:
+        now, look = monotonic(), lookout.next_look(house)
+        if look is not None and now >= look:
+            yield from lookout.look(house, now)
+    if house.retry_at is not None and monotonic() >= house.retry_at:
+        house.retry_at = None
+        mail.pass_on(house)
+        yield from orders.retry(house)
 
 
 def _take_signals(house: House) -> Events:
@@ -79,6 +93,8 @@ def _take_signals(house: House) -> Events:
         yield events.StopAsked()
     if RELOAD_SIGNAL in came and not hung_up:
         yield events.ReloadAsked(NOBODY)
+    if UPGRADE_SIGNAL in came:
+        yield events.ReloadAsked(NOBODY, upgrade=True)
     for signum, by in SCALE_SIGNALS.items():
         if signum in came:
             yield events.ScaleChanged(by)
@@ -103,6 +119,11 @@ def _take_exit(house: House, pid: int, status: int, *, oom: bool) -> Events:
         if worker.pid == pid:
             yield from _worker_exited(house, worker, status, oom=oom)
             return
+    for preparation in list(house.preparations.values()):
+        if preparation.pid == pid:
+            yield from _hear_preparation(house, preparation)
+            yield from preparing.bury(house, preparation, status)
+            return
     # An orphan that an application left to us, or a worker whose zygote has yet to announce it.
     if any(worker.pid is None for worker in house.workers.values()):
         house.early_exits[pid] = status
@@ -110,8 +131,12 @@ def _take_exit(house: House, pid: int, status: int, *, oom: bool) -> Events:
         house.early_exits.clear()
 
 
+def _hear_preparation(house: House, preparation: Preparation) -> Events:
+    for message in _messages(house, preparation):
+        yield from preparing.take(house, preparation, message)
+
+
 def _zygote_exited(house: House, zygote: Zygote, status: int) -> Events:
-    zygote.process.returncode = status  # else Popen would wait for it, too
     yield from _hear_zygote(house, zygote)
     for worker in house.unborn(zygote.generation):
         house.forget_worker(worker)
@@ -177,6 +202,7 @@ def _worker_forked(house: House, zygote: Zygote, message: wire.Forked) -> Events
         _refuse(house, zygote, f"it was not asked for the worker {message.serial} that it forked")
         return
     worker.pid = message.pid
+    worker.started = usage.started(message.pid)
     yield events.WorkerForked(generation=worker.generation, serial=worker.serial, pid=message.pid)
     if exited is not None:
         yield from _worker_exited(house, worker, exited)
@@ -214,7 +240,7 @@ def _note_changes(worker: Worker, changed: tuple[str, ...]) -> None:
         )
 
 
-def _messages(house: House, child: Zygote | Worker) -> Iterator[wire.Message]:
+def _messages(house: House, child: Preparation | Zygote | Worker) -> Iterator[wire.Message]:
     """The messages of `child` that wait. When it hangs up, so do we."""
     for _ in range(_MOST_AT_ONCE):
         if child.channel.fileno() < 0:
@@ -234,7 +260,7 @@ def _messages(house: House, child: Zygote | Worker) -> Iterator[wire.Message]:
         yield received.message
 
 
-def _refuse(house: House, child: Zygote | Worker, why: str) -> None:
+def _refuse(house: House, child: Preparation | Zygote | Worker, why: str) -> None:
     """End a process that does not keep to the language: nobody knows what else it does."""
     _log.error("%s makes no sense, killing it: %s", child, why)
     house.hang_up(child.channel)

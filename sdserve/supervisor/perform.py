@@ -13,14 +13,13 @@ from collections.abc import Callable
 from time import monotonic_ns
 from typing import Any
 
-from sdserve.config.changes import needing_restart
 from sdserve.core import wire
 from sdserve.core.fleet import effects, events
 from sdserve.core.fleet.model import Phase
 from sdserve.errors import SdserveError
-from sdserve.host import channel, limits, notify, stacks
-from sdserve.supervisor import banner, spawn
-from sdserve.supervisor.house import House, Prepared, Worker, Zygote
+from sdserve.host import limits, notify, stacks
+from sdserve.supervisor import banner, mail, orders, preparing, spawn
+from sdserve.supervisor.house import House, Worker
 
 _log = logging.getLogger("sdserve")
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
@@ -32,35 +31,26 @@ def perform(house: House, effect: effects.Effect) -> list[events.Event]:
 
 
 def _prepare_generation(house: House, effect: effects.PrepareGeneration) -> list[events.Event]:
-    number = effect.generation
-    try:
-        configuration = house.read_configuration()
-        house.prepared[number] = Prepared.of(configuration)
-    except (SdserveError, OSError) as error:
-        return [events.GenerationRefused(number, reason=str(error))]
-    remark = ""
-    if options := needing_restart(house.configuration, configuration):
-        remark = f"a restart is needed for what has changed of {', '.join(options)}"
-        _log.warning("generation %d: %s", number, remark)
-    return [events.GenerationPrepared(number, options=configuration.fleet, remark=remark)]
+    return preparing.prepare(house, effect.generation, upgrade=effect.upgrade)
+
+
+def _replace_program(house: House, effect: effects.ReplaceProgram) -> list[events.Event]:
+    house.replacement = effect.generation  # by the loop, when everything else is done
+    return []
 
 
 def _drop_generation(house: House, effect: effects.DropGeneration) -> list[events.Event]:
+    preparing.drop(house, effect.generation)
+    if house.replacement == effect.generation:
+        house.replacement = 0
     house.prepared.pop(effect.generation, None)
-    heir = 0 if house.fleet.phase is Phase.STOPPING else house.fleet.current
-    for worker in house.workers.values():
-        if worker.heir == effect.generation:  # after a rollback
-            _tell_to_drain(house, worker, heir)
-    if count := house.drop_mailbox(effect.generation, house.fleet.current):
-        _log.info("%d connections for generation %d were passed on", count, effect.generation)
+    mail.drop(house, effect.generation, effect.heir)
     return []
 
 
 def _open_generation(house: House, effect: effects.OpenGeneration) -> list[events.Event]:
     number = effect.generation
     try:
-        if number not in house.prepared:  # the first, whose configuration we began with
-            house.prepared[number] = Prepared.of(house.configuration)
         house.admit_zygote(spawn.start_zygote(house, number, house.prepared[number]))
     except SdserveError as error:
         return [events.ZygoteNotStarted(number, reason=str(error))]
@@ -73,7 +63,7 @@ def _open_generation(house: House, effect: effects.OpenGeneration) -> list[event
 
 def _close_generation(house: House, effect: effects.CloseGeneration) -> list[events.Event]:
     if zygote := house.zygotes.get(effect.generation):
-        if _is_deaf(zygote):
+        if orders.is_deaf(zygote):
             os.kill(zygote.pid, signal.SIGKILL)
         house.hang_up(zygote.channel)  # which tells it to exit
     return []
@@ -89,61 +79,23 @@ def _fork(house: House, effect: effects.Fork) -> list[events.Event]:
     zygote = house.zygotes.get(effect.generation)
     if zygote is None:
         return []  # its exit is on its way to the fleet, and answers this as well
-    try:
-        if _is_deaf(zygote):
-            raise ConnectionResetError
-        _ask_for_worker(house, zygote, effect)
-    except ConnectionError:
-        os.kill(zygote.pid, signal.SIGKILL)  # it is dead already, or better so; again its exit is the answer
-    except OSError as error:
-        reason = limits.reason(error)
-        return [events.ForkFailed(generation=effect.generation, serial=effect.serial, reason=reason)]
+    return orders.fork(house, zygote, effect)
+
+
+def _serve(house: House, effect: effects.Serve) -> list[events.Event]:
+    if worker := house.workers.get(effect.serial):
+        orders.tell(house, worker, wire.Serve(generation=worker.generation, serial=worker.serial))
     return []
-
-
-def _is_deaf(zygote: Zygote) -> bool:
-    """Whether it has closed its end: it is about to exit, or will never hear anything again."""
-    return zygote.channel.fileno() < 0
-
-
-def _ask_for_worker(house: House, zygote: Zygote, effect: effects.Fork) -> None:
-    row = house.take_row()
-    ours, theirs = channel.pair()
-    worker = Worker(
-        generation=effect.generation, serial=effect.serial, slot=effect.slot, row=row, channel=ours
-    )
-    order = wire.ForkWorker(generation=effect.generation, serial=effect.serial, slot=effect.slot, row=row)
-    house.admit_worker(worker)
-    try:
-        zygote.channel.send(order, [theirs.fileno()])
-    except OSError:
-        house.forget_worker(worker)
-        raise
-    finally:
-        theirs.close()
 
 
 def _drain(house: House, effect: effects.Drain) -> list[events.Event]:
-    worker = house.workers.get(effect.serial)
-    if worker is None:
-        return []
-    _tell_to_drain(house, worker, effect.heir)
-    for other in house.workers.values():
-        # Those who drain already may have been told of an heir that is to go itself.
-        if other.heir is not None and other.heir != effect.heir:
-            _tell_to_drain(house, other, effect.heir)
+    if worker := house.workers.get(effect.serial):
+        heir = effect.heir
+        if not heir and house.fleet.phase is Phase.STOPPING and house.keeper is not None:
+            heir = wire.KEEPER
+        order = wire.Drain(generation=worker.generation, serial=worker.serial, heir=heir)
+        orders.tell(house, worker, order)
     return []
-
-
-def _tell_to_drain(house: House, worker: Worker, heir: int) -> None:
-    worker.heir = heir
-    order = wire.Drain(generation=worker.generation, serial=worker.serial, heir=heir)
-    try:
-        worker.channel.send(order, [house.mailbox_of(heir).inlet.fileno()] if heir else [])
-    except OSError as error:
-        # It does not read, or has closed its end. To hang up means the same to it.
-        _log.debug("%s cannot be told to drain (%s), hanging up", worker, error.strerror)
-        house.hang_up(worker.channel)
 
 
 def _dump(house: House, effect: effects.Dump) -> list[events.Event]:
@@ -165,7 +117,7 @@ def _signal_worker(worker: Worker, signum: signal.Signals) -> None:
 
 
 def _notify_ready(house: House, _: effects.NotifyReady) -> list[events.Event]:
-    _tell_manager(house, notify.READY)
+    house.tell_manager(notify.READY)
     current = house.prepared.get(house.fleet.current)
     if current is not None:
         _log.setLevel(current.configuration.log.level.upper())
@@ -176,12 +128,12 @@ def _notify_ready(house: House, _: effects.NotifyReady) -> list[events.Event]:
 
 
 def _notify_reloading(house: House, _: effects.NotifyReloading) -> list[events.Event]:
-    _tell_manager(house, notify.reloading(monotonic_ns()))
+    house.tell_manager(notify.reloading(monotonic_ns()))
     return []
 
 
 def _extend_timeout(house: House, effect: effects.ExtendTimeout) -> list[events.Event]:
-    _tell_manager(house, notify.extend_timeout(effect.seconds))
+    house.tell_manager(notify.extend_timeout(effect.seconds))
     return []
 
 
@@ -192,20 +144,13 @@ def _reply(house: House, effect: effects.Reply) -> list[events.Event]:
 
 
 def _notify_stopping(house: House, _: effects.NotifyStopping) -> list[events.Event]:
-    _tell_manager(house, notify.STOPPING)
+    house.tell_manager(notify.STOPPING)
     return []
 
 
 def _notify_status(house: House, effect: effects.NotifyStatus) -> list[events.Event]:
-    _tell_manager(house, notify.status(effect.text))
+    house.tell_manager(notify.status(effect.text))
     return []
-
-
-def _tell_manager(house: House, message: str) -> None:
-    try:
-        house.tell_manager(message)
-    except OSError as error:
-        _log.warning("the service manager cannot be told (%s), ignoring", error)
 
 
 def _write_log(_: House, effect: effects.Log) -> list[events.Event]:
@@ -214,17 +159,21 @@ def _write_log(_: House, effect: effects.Log) -> list[events.Event]:
 
 
 def _exit(house: House, effect: effects.Exit) -> list[events.Event]:
+    if house.keeper is not None:
+        house.keeper.finish(house)
     house.exit_code = effect.code
     return []
 
 
 _PERFORMERS: dict[type[effects.Effect], Callable[[House, Any], list[events.Event]]] = {
     effects.PrepareGeneration: _prepare_generation,
+    effects.ReplaceProgram: _replace_program,
     effects.OpenGeneration: _open_generation,
     effects.CloseGeneration: _close_generation,
     effects.DropGeneration: _drop_generation,
     effects.KillZygote: _kill_zygote,
     effects.Fork: _fork,
+    effects.Serve: _serve,
     effects.Drain: _drain,
     effects.Dump: _dump,
     effects.Kill: _kill,

@@ -7,17 +7,18 @@ import signal
 import site
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import sdserve
 from sdserve.config import codec
 from sdserve.core import wire
 from sdserve.host import activation, channel
+from sdserve.host.channel import Channel
 from sdserve.host.release import Release
 from sdserve.supervisor.house import House, Prepared, Zygote
 
-NOT_INHERITED = (*activation.VARIABLES, "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
+NOT_INHERITED = (*activation.VARIABLES, "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "FDSTORE")
 """What the service manager tells the supervisor and nobody else."""
 
 
@@ -27,33 +28,53 @@ def start_zygote(house: House, generation: int, prepared: Prepared) -> Zygote:
     OSError if the interpreter cannot be started, WireError if the configuration fits no message.
     """
     release = prepared.release
-    ours, theirs = channel.pair()
-    try:
-        process = subprocess.Popen(
-            [release.python, *house.zygote_command, str(theirs.fileno())],
-            cwd=release.directory,
-            env=environment(os.environ, prepared.configuration.environment, release),
-            pass_fds=[theirs.fileno()],
-        )
-    except BaseException:
-        ours.close()
-        raise
-    finally:
-        theirs.close()
-    zygote = Zygote(generation=generation, release=release, process=process, channel=ours)
+    pid, ours = start(
+        [release.python, *house.zygote_command],
+        cwd=release.directory,
+        env=environment(os.environ, prepared.configuration.environment, release),
+    )
+    zygote = Zygote(generation=generation, release=release, pid=pid, channel=ours)
     try:
         ours.send(_open(house, zygote, prepared), _descriptors(house, generation))
     except BaseException:
-        process.kill()
-        process.returncode = -signal.SIGKILL  # reaped with all others, by `observe`
+        os.kill(pid, signal.SIGKILL)
         ours.close()
         raise
     return zygote
 
 
+def start(
+    command: Sequence[str], *, env: Mapping[str, str], cwd: str | None = None, stderr: int | None = None
+) -> tuple[int, Channel]:
+    """Start a child with a channel, whose descriptor's number is its last argument: its pid and our end.
+
+    OSError if it cannot be started. It is reaped with all others, by `observe`.
+    """
+    ours, theirs = channel.pair()
+    try:
+        with theirs.socket:
+            process = subprocess.Popen(
+                [*command, str(theirs.fileno())],
+                cwd=cwd,
+                env=env,
+                pass_fds=[theirs.fileno()],
+                stderr=stderr,
+            )
+    except BaseException:
+        ours.close()
+        raise
+    process.returncode = 0  # not known yet; but else Popen would wait for it, too
+    return process.pid, ours
+
+
+def inherited(own: Mapping[str, str]) -> dict[str, str]:
+    """What of the supervisor's `own` environment its children get."""
+    return {name: value for name, value in own.items() if name not in NOT_INHERITED}
+
+
 def environment(own: Mapping[str, str], configured: Mapping[str, str], release: Release) -> dict[str, str]:
     """The environment of zygotes and workers: the supervisor's `own` and what is `configured`."""
-    result = {name: value for name, value in own.items() if name not in NOT_INHERITED}
+    result = inherited(own)
     root = _root_off_the_path()
     if root and release.python == sys.executable:
         result["PYTHONPATH"] = os.pathsep.join(filter(None, [result.get("PYTHONPATH"), root]))

@@ -9,9 +9,9 @@ from typing import Any
 
 from sdserve import __version__
 from sdserve.config.changes import needing_restart
+from sdserve.core import wire
 from sdserve.core.fleet.model import Generation
 from sdserve.core.fleet.model import Worker as FleetWorker
-from sdserve.errors import ConfigurationError, SdserveError
 from sdserve.host import scoreboard
 from sdserve.host.addresses import describe as describe_address
 from sdserve.supervisor.house import House, Prepared
@@ -89,18 +89,20 @@ def _worker(house: House, worker: FleetWorker, now: float) -> dict[str, Any]:
 
 
 def _hints(house: House) -> Iterator[str]:
-    """What a reload, or only a restart, would change."""
+    """What a reload would mend, as far as it is known without looking."""
+    changed = {path for worker in house.workers.values() for path in worker.changed}
+    if changed:
+        names = ", ".join(sorted(changed)[:3])
+        yield f"not all workers run the same code, reload to have them do so: {names}"
+
+
+def hints(house: House, fresh: Prepared, program: wire.Prepared) -> Iterator[str]:
+    """What a reload, or only a restart, would change, now that `program` has found `fresh`."""
     current = house.prepared.get(house.fleet.current)
-    if current is None or house.fleet.reload is not None:
+    if current is None:
         return
-    try:
-        fresh = Prepared.of(house.read_configuration())
-    except (SdserveError, OSError) as error:
-        what = (
-            "the configuration has errors" if isinstance(error, ConfigurationError) else "not all is in place"
-        )
-        yield f"{what}, a reload would be refused:\n{error}"
-        return
+    if program.identity != house.program.identity:
+        yield f"sdserve itself has changed ({program.description} is there now), upgrade or reload to use it"
     for name, old, new in (
         ("directory", current.release.directory, fresh.release.directory),
         ("venv", current.release.venv, fresh.release.venv),
@@ -111,10 +113,6 @@ def _hints(house: House) -> Iterator[str]:
         yield "the configuration has changed, reload to use it"
     if options := needing_restart(house.configuration, fresh.configuration):
         yield f"a restart is needed for what has changed of {', '.join(options)}"
-    changed = {path for worker in house.workers.values() for path in worker.changed}
-    if changed:
-        names = ", ".join(sorted(changed)[:3])
-        yield f"not all workers run the same code, reload to have them do so: {names}"
 
 
 def _age(now: float, since: float) -> float:

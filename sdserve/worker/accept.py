@@ -45,15 +45,18 @@ class Acceptor:
 
     def start(self) -> None:
         """Begin to accept, or go on."""
-        self._paused = None
+        self._end_pause()
         self._loop.add_reader(self._listener.fileno(), self._accept)
 
     def stop(self) -> None:
         """Accept no more, until `start`."""
+        self._end_pause()
+        self._loop.remove_reader(self._listener.fileno())
+
+    def _end_pause(self) -> None:
         if self._paused is not None:
             self._paused.cancel()
             self._paused = None
-        self._loop.remove_reader(self._listener.fileno())
 
     def is_awaited(self) -> bool:
         """Whether a connection waits to be accepted, by this process or another."""

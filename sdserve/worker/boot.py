@@ -99,7 +99,6 @@ async def _serve(
     )
     identity = {"generation": context.generation, "serial": context.serial}
 
-    server.when_retiring = lambda reason: channel.send(RecycleAsked(**identity, reason=reason))
     if isinstance(gateway, WsgiGateway):
         gateway.retire = server.retire
     await gateway.start()
@@ -109,15 +108,18 @@ async def _serve(
         except BootError:
             await gateway.stop(LAST_WORD)
             raise
-    loop.add_signal_handler(signal.SIGTERM, server.retire, "it got SIGTERM")
-    server.start([listener for _, listener in context.listeners], context.mailbox)
-    channel.listen(loop, server.drain)
+    listeners = [listener for _, listener in context.listeners]
+    channel.listen(loop, serve=lambda: server.serve(listeners, context.mailbox), drain=server.drain)
     logs.keep_own_loggers()
     changed: tuple[str, ...] = ()
     if context.since_ns and context.application is None:
         # Preloaded code is what it was; and looking at all modules would copy their shared pages.
         changed = modules.newer_than(context.since_ns, most=MOST_CHANGED)
+    # Now, and with nothing awaited until Ready is sent: only who is ready can be replaced.
+    server.when_retiring = lambda reason: channel.send(RecycleAsked(**identity, reason=reason))
+    loop.add_signal_handler(signal.SIGTERM, server.retire, "it got SIGTERM")
     channel.send(Ready(**identity, interface=gateway.interface, changed=changed))
+    server.stand_by()
     await server.wait_drained()
     await loop.shutdown_asyncgens()
     return EXIT_OK

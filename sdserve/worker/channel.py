@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable
 
 from sdserve.core.wire.codec import MAX_PACKET, decode, encode
-from sdserve.core.wire.messages import Drain, Message
+from sdserve.core.wire.messages import Drain, Message, Serve
 from sdserve.errors import WireError
 from sdserve.host.channel import receive_packet
 from sdserve.host.fds import Fd
@@ -24,8 +24,14 @@ class Channel:
         self._socket = taken
         self._socket.setblocking(False)
 
-    def listen(self, loop: asyncio.AbstractEventLoop, drain: Callable[[Heir | None], None]) -> None:
-        """Call `drain` on the supervisor's order, or once it is gone."""
+    def listen(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        serve: Callable[[], None],
+        drain: Callable[[Heir | None], None],
+    ) -> None:
+        """Call `serve` and `drain` on the supervisor's orders, and `drain` once it is gone."""
 
         def readable() -> None:
             try:
@@ -45,8 +51,11 @@ class Channel:
             except WireError as error:
                 log.warning("an order of the supervisor's makes no sense, ignoring: %s", error)
                 return
-            if isinstance(message, Drain):
-                drain(_heir(message, descriptor))
+            match message:
+                case Serve():
+                    serve()
+                case Drain():
+                    drain(_heir(message, descriptor))
 
         loop.add_reader(self._socket.fileno(), readable)
 

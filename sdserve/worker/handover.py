@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import select
 import socket
 from collections.abc import Callable
 
 from sdserve.core.http.connection import Connection
+from sdserve.core.wire.messages import KEEPER
 from sdserve.core.wire.moved import MAX_PENDING, Moved, decode_moved, encode_moved
 from sdserve.errors import WireError
 from sdserve.host import mailbox
@@ -51,9 +53,14 @@ class Outbox:
         self._gone = gone
         self._retry: asyncio.TimerHandle | None = None
 
+    @property
+    def keeps(self) -> bool:
+        """Whether connections are kept for the case of a restart, and so only those that ask nothing."""
+        return self.heir == KEEPER
+
     def send(self, borrowed: int, moved: Moved) -> bool:
         """Send a connection's descriptor; False if it has to stay for now."""
-        if self.is_full or len(moved.pending) > MAX_PENDING:
+        if self.is_full or len(moved.pending) > MAX_PENDING or (self.keeps and moved.pending):
             return False
         try:
             mailbox.send(self._inlet, encode_moved(moved), borrowed)
@@ -117,16 +124,20 @@ class Inbox:
     def start(self) -> None:
         """Begin to read, or go on."""
         self.is_open = True
-        self._paused = None
+        self._end_pause()
         self._loop.add_reader(self._outlet.fileno(), self.take)
 
     def stop(self) -> None:
         """Leave what comes to the others, until `start`."""
         self.is_open = False
-        if self._paused is not None:
-            self._paused.cancel()
-            self._paused = None
+        self._end_pause()
         self._loop.remove_reader(self._outlet.fileno())
+
+    def is_awaited(self) -> bool:
+        """Whether a connection waits to be taken, by this process or another."""
+        poll = select.poll()
+        poll.register(self._outlet, select.POLLIN)
+        return bool(poll.poll(0))
 
     def take(self) -> bool:
         """Adopt one connection if one waits; whether it did. One a turn: the others have theirs."""
@@ -159,7 +170,11 @@ class Inbox:
 
     def _pause(self) -> None:
         self._loop.remove_reader(self._outlet.fileno())
-        if self._paused is not None:
-            self._paused.cancel()
+        self._end_pause()
         self._paused = self._loop.call_later(_PAUSE, self.start)
         self._reclaim()
+
+    def _end_pause(self) -> None:
+        if self._paused is not None:
+            self._paused.cancel()
+            self._paused = None

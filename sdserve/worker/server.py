@@ -94,28 +94,36 @@ class Server:
         self._full = False
         self._said_full = float("-inf")
         self.when_retiring: Callable[[str], None] | None = None
-        """Called once with the reason, if this worker should be replaced."""
+        """Called once with the reason, if this worker should be replaced; None until it could be."""
         self._retiring = False
         self._drained = loop.create_future()
         self._drain_deadline: float | None = None
         self._soft_deadline = inf
         self._closing_time = inf
 
-    def start(self, listeners: list[socket.socket], mailbox: socket.socket | None = None) -> None:
-        """Begin to accept from `listeners` and to take over what comes by `mailbox`; they stay their owner's.
+    def stand_by(self) -> None:
+        """Begin to tick, so that it can be seen whether the loop turns. `serve` or `drain` follows.
 
         What was served before (`warmup`) does not count.
         """
         self.requests = 0
         self.row.words[scoreboard.ACCEPTED] = self.row.words[scoreboard.ERRORS] = 0
+        self.row.words[scoreboard.STATE] = scoreboard.READY
+        self._tick()
+
+    def serve(self, listeners: list[socket.socket], mailbox: socket.socket | None = None) -> None:
+        """Begin to accept from `listeners` and to take over what comes by `mailbox`; they stay their owner's.
+
+        Does nothing once it drains.
+        """
+        if self._drain_deadline is not None:
+            return
         self._acceptors = [Acceptor(self.loop, listener, self.adopt, self._reclaim) for listener in listeners]
         for acceptor in self._acceptors:
             acceptor.start()
         if mailbox is not None:
             self._inbox = Inbox(self.loop, mailbox, self.adopt, self._reclaim)
             self._inbox.start()
-        self.row.words[scoreboard.STATE] = scoreboard.READY
-        self._tick()
 
     # Connections
 
@@ -151,10 +159,12 @@ class Server:
         words = self.row.words
         words[scoreboard.ACCEPTED] += 1
         words[scoreboard.CONNECTIONS] += 1
-        if self.outbox is not None:
-            self.loop.call_soon(protocol.move)  # its transport is not complete before this has returned
-        elif self._drain_deadline is not None:
+        if self._drain_deadline is None:
+            return
+        if self.outbox is None or self.outbox.keeps:
             protocol.drain(fresh=True)
+        else:
+            self.loop.call_soon(protocol.move)  # its transport is not complete before this has returned
 
     def closed(self, protocol: HttpProtocol) -> None:
         """A connection is gone."""
@@ -189,7 +199,7 @@ class Server:
 
     def _make_room(self) -> None:
         """Give who waits the places of who is idle; if nobody waits, other workers have room."""
-        if any(acceptor.is_awaited() for acceptor in self._acceptors):
+        if any(door.is_awaited() for door in (*self._acceptors, self._inbox) if door is not None):
             self._reclaim()
 
     def _reclaim(self) -> None:
@@ -254,9 +264,10 @@ class Server:
 
     def _send_away(self) -> None:
         """Have each connection go, or see to it that it goes once it can."""
-        for protocol in list(self._protocols):
-            if self.outbox is None:
-                protocol.drain()
+        # The newest first: there may not be room for all.
+        for protocol in sorted(self._protocols, key=lambda one: one.connection.deadline, reverse=True):
+            if self.outbox is None or (self.outbox.keeps and not protocol.connection.requests):
+                protocol.drain()  # the first request on it may be on its way
             elif self.outbox.is_full:
                 break
             else:
@@ -290,11 +301,10 @@ class Server:
 
     def _ask(self, reason: str) -> None:
         """Ask for a successor, once, and serve until `drain` is called."""
-        if self._retiring or self._drain_deadline is not None:
+        if self._retiring or self._drain_deadline is not None or self.when_retiring is None:
             return
         self._retiring = True
-        if self.when_retiring is not None:
-            self.when_retiring(reason)
+        self.when_retiring(reason)
 
     def _check_drained(self) -> None:
         if (

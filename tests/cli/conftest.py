@@ -40,18 +40,23 @@ def shell(tmp_path, monkeypatch, capfd):
 
 @pytest.fixture
 def instance(monkeypatch):
-    """A stand-in for every running instance: the calls it got; `answer` is what it returns, or raises."""
+    """A stand-in for every running instance: the calls it got; `answer` is what it returns, or raises.
+
+    `answers` has those of methods that answer something else.
+    """
 
     class Instance:
         def __init__(self):
             self.calls = []
             self.answer = {}
+            self.answers = {}
 
         def call(self, name, method, parameters=None, *, timeout=None):
             self.calls.append((name, method, parameters, timeout))
-            if isinstance(self.answer, BaseException):
-                raise self.answer
-            return self.answer
+            answer = self.answers.get(method, self.answer)
+            if isinstance(answer, BaseException):
+                raise answer
+            return answer
 
     instance = Instance()
     monkeypatch.setattr(control_client, "call", instance.call)

@@ -110,7 +110,7 @@ def test_a_message_cannot_write_to_the_terminal_as_it_likes(shell):
     assert shell.run("\x1b[2J") == (
         2,
         [],
-        ["sdserve: unknown command \\x1b[2J; the commands are: " + ", ".join(COMMANDS)],
+        [f"sdserve: unknown command \\x1b[2J; the commands are: {', '.join(COMMANDS)}"],
     )
 
 

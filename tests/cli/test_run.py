@@ -1,27 +1,24 @@
+from __future__ import annotations
+
 import logging
+import sys
 
 import pytest
 
 from sdserve.cli.main import main
-from sdserve.errors import ConfigurationError
 from sdserve.host.logs import StandardError
+from sdserve.run import prepare as preparer
 from sdserve.run import supervise as composition
-
-
-class Found(list):
-    """Configurations, and how to read the last one again."""
-
-    reading = None
 
 
 @pytest.fixture
 def supervised(monkeypatch):
     """Configurations that were to be served; the stand-in says that the service ended with code 7."""
-    found = Found()
+    found = []
 
-    def supervise(configuration, read_again):
+    def supervise(configuration, arguments):
+        assert arguments == sys.argv[1:]
         found.append(configuration)
-        found.reading = read_again
         return 7
 
     monkeypatch.setattr(composition, "supervise", supervise)
@@ -51,12 +48,37 @@ def test_nothing_is_served_with_a_wrong_configuration(shell, supervised):
     assert supervised == []
 
 
-def test_a_reload_reads_the_same_target_and_options_again(shell, supervised, own_logs):
-    shell.write("etc/shop.ini", "[app]\napplication = a:b\n")
-    main(["run", "shop", "--workers", "2"])
+def test_what_another_program_has_handed_over_is_gone_on_with(shell, supervised, monkeypatch):
+    documents = []
+
+    def resume(document, arguments):
+        assert arguments == sys.argv[1:]
+        documents.append(document)
+        return 8
+
+    monkeypatch.setattr(composition, "handed_over", lambda: "document")
+    monkeypatch.setattr(composition, "resume", resume)
+    assert main(["run", "no-such-instance-any-more"]) == 8
+    assert documents == ["document"]
+    assert supervised == []
+
+
+def test_the_preparer_reads_the_same_target_and_options(shell, supervised, monkeypatch):
+    prepared = []
+
+    def prepare(descriptor, load):
+        prepared.append((descriptor, load()))
+        return 9
+
+    monkeypatch.setattr(preparer, "prepare", prepare)
     shell.write("etc/shop.ini", "[app]\napplication = c:d\n[workers]\ncount = 9\n")
-    again = supervised.reading()
-    assert (again.app.application, again.fleet.count) == ("c:d", 2)
+    assert main(["run", "shop", "--workers", "2", "--preflight", "7"]) == 9
+    [(descriptor, configuration)] = prepared
+    assert (descriptor, configuration.app.application, configuration.fleet.count) == (7, "c:d", 2)
     shell.write("etc/shop.ini", "[app]\napplicatoin = c:d\n")
-    with pytest.raises(ConfigurationError, match="applicatoin"):
-        supervised.reading()
+    assert main(["run", "shop", "--preflight", "7"]) == 78
+    assert supervised == []
+
+
+def test_the_preparer_is_nothing_for_people(shell):
+    assert "preflight" not in "\n".join(shell.run("run", "--help")[1])

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from sdserve.cli import status
+from sdserve.errors import UnavailableError, WireError
 
 STATE = {
     "name": "shop",
@@ -100,6 +101,11 @@ Hints
   shop.ini:3: wrong"""
 
 
+@pytest.fixture(autouse=True)
+def nothing_to_hint_at(instance):
+    instance.answers["Check"] = {"hints": []}
+
+
 def test_the_status_is_a_report(shell, instance):
     instance.answer = {"status": STATE}
     code, lines, _ = shell.run("status", "shop")
@@ -110,6 +116,30 @@ def test_the_status_is_one_object_for_programs(shell, instance):
     instance.answer = {"status": STATE}
     code, lines, _ = shell.run("status", "shop", "--json")
     assert (code, json.loads("\n".join(lines))) == (0, STATE)
+
+
+def test_what_a_reload_would_change_is_asked_for_and_told_last(shell, instance):
+    instance.answer = {"status": {**STATE, "hints": ["this"]}}
+    instance.answers["Check"] = {"hints": ["that\nand more"]}
+    assert shell.run("status", "shop")[1][-4:] == ["Hints", "  this", "  that", "  and more"]
+    assert instance.calls == [("shop", "Status", None, None), ("shop", "Check", None, 10.0)]
+    shell.run("status", "shop", "--timeout", "1m")
+    assert instance.calls[2:] == [("shop", "Status", None, 60.0), ("shop", "Check", None, 60.0)]
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        (WireError("it does not know that"), []),
+        (UnavailableError("too slow"), ["Hints", "  what a reload would change is not known: too slow"]),
+    ],
+)
+def test_a_status_does_not_need_to_know_what_a_reload_would_change(shell, instance, failure, told):
+    instance.answer = {"status": {**STATE, "hints": []}}
+    instance.answers["Check"] = failure
+    code, lines, _ = shell.run("status", "shop")
+    assert code == 0
+    assert "\n".join(lines).partition("    shop\n\n")[2].splitlines() == told
 
 
 def test_a_status_leaves_out_what_is_not_there(shell, instance):

@@ -23,7 +23,9 @@ print("activated" if activation.is_activated() else "not activated")
 if not activation.is_activated():
     sys.exit()
 try:
-    adopted = activation.adopt(sys.argv[1:])
+    passed, kept = activation.take()
+    print("kept", *[name for name, _ in kept]) if kept else None
+    adopted = activation.adopt(passed, sys.argv[1:])
     for listener in adopted:
         plain = not listener.socket.getblocking() and not os.get_inheritable(listener.socket.fileno())
         where = describe(listener.socket.getsockname(), listener.socket.family)

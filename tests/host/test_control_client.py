@@ -60,7 +60,7 @@ def test_a_long_answer_is_read_whole(answering):
         assert len(control_client.call("shop", "Status")["text"]) == 300_000
 
 
-@pytest.mark.parametrize("error", ["ReloadFailed", "ScaleFailed"])
+@pytest.mark.parametrize("error", ["ReloadFailed", "UpgradeFailed", "ScaleFailed"])
 def test_a_refusal_carries_its_reason(answering, error):
     answer = {"error": f"io.sdserve.{error}", "parameters": {"reason": "first\nsecond"}}
     with answering(json.dumps(answer).encode() + b"\0"), pytest.raises(RefusedError) as caught:

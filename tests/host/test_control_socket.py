@@ -13,6 +13,7 @@ import pytest
 from sdserve.errors import BindError
 from sdserve.host import control_socket
 from sdserve.host.control_socket import ControlSocket
+from sdserve.host.fds import Fd
 
 
 @pytest.fixture
@@ -96,6 +97,42 @@ def test_its_owner_alone_may_connect_and_nothing_is_left(user, run):
     listening.close()
     listening.close()
     assert list(run.iterdir()) == []
+
+
+def test_another_program_goes_on_with_it(run):
+    listening = ControlSocket(run / "sdserve/shop")
+    with socket.socket(socket.AF_UNIX) as early, socket.socket(socket.AF_UNIX) as late:
+        early.connect(str(listening.path))
+        # As what passes an execve: the same open files.
+        resumed = ControlSocket.resumed(
+            listening.path, Fd(os.dup(listening.fileno())), Fd(os.dup(listening.lock())), listening.made
+        )
+        listening.socket.close()
+        os.close(listening.lock())
+        late.connect(str(resumed.path))
+        for _ in range(2):
+            resumed.socket.accept()[0].close()
+        with pytest.raises(BlockingIOError):
+            resumed.socket.accept()
+    with pytest.raises(BindError, match="another instance"):
+        ControlSocket(run / "sdserve/shop")
+    resumed.close()
+    assert resumed.lock() == -1
+    assert list(run.iterdir()) == []
+
+
+def test_who_runs_is_found_where_they_are_looked_for(user, run, tmp_path):
+    assert control_socket.running() == []
+    user(0)
+    both = [ControlSocket(run / "sdserve/web"), ControlSocket(run / "sdserve/api")]
+    (run / "sdserve/stopped").mkdir()
+    assert control_socket.running() == ["api", "web"]
+    user(1000, XDG_RUNTIME_DIR=str(tmp_path))
+    both.append(ControlSocket(tmp_path / "sdserve/mine"))
+    both.append(ControlSocket(tmp_path / "sdserve/web"))
+    assert control_socket.running() == ["api", "mine", "web"]
+    for listening in both:
+        listening.close()
 
 
 def test_a_directory_that_was_there_stays(run):

@@ -32,6 +32,15 @@ def test_a_process_that_is_gone_has_used_nothing():
         os._exit(0)
     os.waitpid(child, 0)
     assert usage.cpu_seconds(child) == 0
+    assert usage.started(child) == 0
+
+
+def test_who_has_a_number_is_told_from_who_has_it_later():
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    assert usage.started(os.getpid()) == usage.started(os.getpid()) <= usage.started(child.pid)
+    with open("/proc/uptime") as uptime:
+        assert 0 < usage.started(child.pid) <= float(uptime.read().split()[0]) * os.sysconf("SC_CLK_TCK")
+    child.communicate(b"\n")
 
 
 @pytest.fixture

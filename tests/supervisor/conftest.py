@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import resource
+import signal
 import socket
-from contextlib import suppress
+import sys
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic
 
 import pytest
 
+from sdserve.config import codec
 from sdserve.config.model import Configuration, Listener, LogOptions
-from sdserve.core.fleet import effects
+from sdserve.core.fleet import effects, events
+from sdserve.core.fleet.model import Fleet
 from sdserve.core.fleet.options import FleetOptions
 from sdserve.core.gateway.options import AppOptions, WorkerOptions
 from sdserve.core.http.options import HttpOptions
-from sdserve.host import binding, process
+from sdserve.host import binding, channel, process
 from sdserve.host.addresses import parse
 from sdserve.host.scoreboard import Scoreboard
 from sdserve.host.signals import Signals
 from sdserve.supervisor import observe
-from sdserve.supervisor.house import ROWS, House
+from sdserve.supervisor.house import ROWS, House, Prepared, Program, Worker
 from sdserve.supervisor.perform import perform
 
 STAND_IN = Path(__file__).parents[1] / "zygote" / "stand_in.py"
+PREPARER = Path(__file__).with_name("preparer.py")
 TIMEOUT = 20.0  # seconds until a test that hangs fails
 
 
@@ -80,6 +87,25 @@ def make_configuration(directory, application="serve", **options):
     )
 
 
+def preparer(configuration, what="good", /, **answer):
+    """A program whose preparer finds `configuration`, unless `what` or `answer` says another thing."""
+    found = Prepared.of(configuration)
+    if what in ("good", "chatty"):
+        answer = {
+            "identity": "this",
+            "description": "sdserve 1",
+            "configuration": codec.encode(configuration),
+            "release": dataclasses.asdict(found.release),
+            **answer,
+        }
+    return Program(
+        command=(sys.executable, "-P", str(PREPARER)),
+        arguments=(what, json.dumps(answer)),
+        identity="this",
+        description="sdserve 1",
+    )
+
+
 def children():
     """The pids of all children of this process, dead ones included."""
     return set(map(int, Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()))
@@ -97,7 +123,9 @@ def start(tmp_path):
         houses.append(
             House(
                 configuration=configuration,
-                read_configuration=lambda: configuration,
+                program=preparer(configuration),
+                fleet=Fleet(options=configuration.fleet),
+                prepared={1: Prepared.of(configuration)},
                 listeners=[binding.bind("web", parse("127.0.0.1:0"), backlog=10, mode=0)],
                 scoreboard=Scoreboard.create(ROWS),
                 signals=Signals(observe.SIGNALS),
@@ -124,3 +152,36 @@ def supervisor(start):
     started = start()
     assert started.order(effects.OpenGeneration(1)) == []
     return started
+
+
+@pytest.fixture
+def opened(supervisor):
+    assert supervisor.wait_for(events.ZygoteReady) == events.ZygoteReady(1)
+    return supervisor
+
+
+@pytest.fixture
+def no_descriptors():
+    """Leaves this process no descriptor to open."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@contextmanager
+def observed(supervisor, serial):
+    """A worker that exists only as the other end of its channel."""
+    ours, theirs = channel.pair()
+    theirs.socket.settimeout(20)
+    row = supervisor.house.take_row()
+    worker = Worker(generation=1, serial=serial, slot=1, row=row, channel=ours)
+    supervisor.house.admit_worker(worker)
+    yield theirs
+    theirs.close()
+    supervisor.house.forget_worker(worker)
+
+
+def freeze(pid):
+    os.kill(pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOWAIT)

@@ -28,7 +28,10 @@ class Office:
         self.poller = select.epoll()
         self.path = str(directory / "control")
         self.status = STATUS
-        self.control = Control(ControlSocket(directory), self.poller, lambda: self.status)
+        self.checks = []
+        self.control = Control(
+            ControlSocket(directory), self.poller, status=lambda: self.status, check=self.checks.append
+        )
         self.clients = []
 
     def connect(self):
@@ -106,6 +109,13 @@ def test_the_status_is_told_at_once(office):
             events.ReloadAsked,
             {"parameters": {"message": "text"}},
             {"error": "io.sdserve.ReloadFailed", "parameters": {"reason": "text"}},
+        ),
+        (
+            "Upgrade",
+            {},
+            lambda token: events.ReloadAsked(token, upgrade=True),
+            {"parameters": {"message": "text"}},
+            {"error": "io.sdserve.UpgradeFailed", "parameters": {"reason": "text"}},
         ),
         (
             "Scale",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 from sdserve.core.fleet import effects, events
 from tests.supervisor.conftest import children
@@ -44,7 +45,7 @@ def test_workers_go_by_both_numbers(supervisor):
 def test_closing_leaves_a_number_alone_whose_owner_is_reaped(supervisor):
     supervisor.wait_for(events.ZygoteReady)
     zygote = supervisor.house.zygotes[1]
-    zygote.process.kill()
+    os.kill(zygote.pid, signal.SIGKILL)
     os.waitpid(zygote.pid, 0)
     supervisor.house.close()  # would raise ProcessLookupError, or kill somebody else
     assert supervisor.house.zygotes == {}

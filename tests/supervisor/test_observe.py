@@ -61,6 +61,7 @@ def test_time_passes_only_when_it_does(start):
         (signal.SIGTERM, events.StopAsked()),
         (signal.SIGINT, events.StopAsked()),
         (signal.SIGHUP, events.ReloadAsked(0)),
+        (signal.SIGUSR2, events.ReloadAsked(0, upgrade=True)),
         (signal.SIGTTIN, events.ScaleChanged(1)),
         (signal.SIGTTOU, events.ScaleChanged(-1)),
     ],

@@ -2,9 +2,7 @@ from __future__ import annotations
 
 import logging
 import os
-import resource
 import signal
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from socket import AF_UNIX, socket
@@ -15,17 +13,15 @@ import pytest
 
 from sdserve.core import wire
 from sdserve.core.fleet import effects, events
-from sdserve.core.wire.moved import Moved, encode_moved
-from sdserve.errors import ConfigurationError, Problem
-from sdserve.host import channel, mailbox
 from sdserve.host.channel import Received
 from sdserve.host.control_socket import ControlSocket
 from sdserve.host.scoreboard import READY, STATE
 from sdserve.supervisor import banner, observe
 from sdserve.supervisor.control import Control
-from sdserve.supervisor.house import ROWS, Worker
+from sdserve.supervisor.house import ROWS, Prepared
 from sdserve.supervisor.perform import _PERFORMERS, perform
 from tests.notify_socket import NotifySocket
+from tests.supervisor.conftest import freeze, observed, preparer
 
 
 def test_every_effect_has_its_performer():
@@ -39,12 +35,6 @@ def fork(supervisor, serial=1, slot=1):
     ready = supervisor.wait_for(events.WorkerReady)
     assert (forked.serial, ready.serial) == (serial, serial)
     return forked.pid
-
-
-@pytest.fixture
-def opened(supervisor):
-    assert supervisor.wait_for(events.ZygoteReady) == events.ZygoteReady(1)
-    return supervisor
 
 
 def test_a_worker_is_forked_and_serves(opened):
@@ -72,85 +62,28 @@ def test_drained_workers_end_by_themselves(opened):
     assert opened.house.workers == {}
 
 
-def test_a_worker_that_does_not_read_is_hung_up_on(opened):
-    pid = fork(opened)
-    freeze(pid)
-    with pytest.raises(BlockingIOError):
-        fill(opened.house.workers[1].channel)
-    assert opened.order(effects.Drain(1, 1, heir=1)) == []
-    assert opened.house.workers[1].channel.fileno() == -1
-    assert opened.order(effects.Drain(1, 1)) == []
-    os.kill(pid, signal.SIGCONT)
-    assert opened.wait_for(events.WorkerExited).status == 0
-
-
 def pending_signals(pid):
     status = Path(f"/proc/{pid}/status").read_text()
     [bits] = [int(line.split()[1], 16) for line in status.splitlines() if line.startswith("ShdPnd:")]
     return [signum for signum in signal.valid_signals() if bits & 1 << signum - 1]
 
 
+def test_a_worker_is_told_to_serve(opened):
+    with observed(opened, 1) as first:
+        assert opened.order(effects.Serve(1, 1)) == []
+        assert first.receive() == Received(wire.Serve(generation=1, serial=1))
+
+
 def test_a_worker_that_drains_is_told_where_its_connections_go(opened):
-    with observed(opened, 1) as first, observed(opened, 2) as second:
+    with observed(opened, 1) as first:
         assert opened.order(effects.Drain(1, 1, heir=4)) == []
         received = first.receive()
         assert received.message == wire.Drain(generation=1, serial=1, heir=4)
         (inlet,) = received.descriptors
         assert os.path.sameopenfile(inlet.fileno(), opened.house.mailboxes[4].inlet.fileno())
         inlet.close()
-        # Those who drain already hear of another heir, and only then.
-        opened.order(effects.Drain(1, 2, heir=5))
-        for end, serial in ((first, 1), (second, 2)):
-            received = end.receive()
-            assert received.message == wire.Drain(generation=1, serial=serial, heir=5)
-            received.descriptors[0].close()
-        opened.order(effects.Drain(1, 2, heir=0))
+        opened.order(effects.Drain(1, 1, heir=0))
         assert first.receive() == Received(wire.Drain(generation=1, serial=1))
-        assert second.receive() == Received(wire.Drain(generation=1, serial=2))
-
-
-@contextmanager
-def observed(supervisor, serial):
-    """A worker that exists only as the other end of its channel."""
-    ours, theirs = channel.pair()
-    theirs.socket.settimeout(20)
-    row = supervisor.house.take_row()
-    worker = Worker(generation=1, serial=serial, slot=1, row=row, channel=ours)
-    supervisor.house.admit_worker(worker)
-    yield theirs
-    theirs.close()
-    supervisor.house.forget_worker(worker)
-
-
-def test_connections_that_wait_for_a_dropped_generation_are_passed_on(opened, caplog):
-    caplog.set_level(logging.INFO, "sdserve")
-    house = opened.house
-    house.fleet = replace(house.fleet, current=3)
-    packet = encode_moved(Moved(requests=7))
-    with socket() as connected:
-        for _ in range(2):
-            mailbox.send(house.mailbox_of(2).inlet, packet, connected.fileno())
-        house.mailbox_of(3)
-        assert opened.order(effects.DropGeneration(2)) == []
-        for _ in range(2):
-            received, descriptor = mailbox.receive(house.mailbox_of(3).outlet)
-            assert received == packet
-            with descriptor:
-                assert os.path.sameopenfile(descriptor.fileno(), connected.fileno())
-    assert 2 not in house.mailboxes
-    assert "2 connections for generation 2 were passed on" in caplog.messages
-    opened.order(effects.DropGeneration(3))
-    assert 3 not in house.mailboxes
-
-
-def freeze(pid):
-    os.kill(pid, signal.SIGSTOP)
-    os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOWAIT)
-
-
-def fill(channel):
-    while True:
-        channel.send(wire.Drain(generation=1, serial=1))
 
 
 def test_killed_workers_say_so(start):
@@ -165,6 +98,7 @@ def test_killed_workers_say_so(start):
 
 def test_orders_about_the_departed_do_nothing(opened):
     for effect in (
+        effects.Serve(1, 9),
         effects.Drain(1, 9),
         effects.Dump(1, 9),
         effects.DropGeneration(9),
@@ -199,7 +133,8 @@ def test_a_second_zygote_of_a_generation_runs_what_the_first_ran(start, tmp_path
     (tmp_path / "two").mkdir()
     (tmp_path / "current").symlink_to("one")
     supervisor = start()
-    supervisor.house.configuration = replace_directory(supervisor.house.configuration, tmp_path / "current")
+    configuration = replace_directory(supervisor.house.configuration, tmp_path / "current")
+    supervisor.house.prepared[1] = Prepared.of(configuration)
     supervisor.order(effects.OpenGeneration(1))
     supervisor.wait_for(events.ZygoteReady)
     (tmp_path / "current").unlink()
@@ -216,16 +151,15 @@ def replace_directory(configuration, directory):
     return replace(configuration, app=replace(configuration.app, directory=str(directory)))
 
 
-def test_a_generation_is_prepared_from_the_configuration_as_it_is_then(opened, tmp_path):
+def test_a_generation_is_opened_as_it_was_prepared(opened, tmp_path):
     (tmp_path / "two").mkdir()
     house = opened.house
     fresh = replace_directory(house.configuration, tmp_path / "two")
-    fresh = replace(
-        fresh, fleet=replace(fresh.fleet, count=7), environment={**fresh.environment, "RELEASE": "two"}
-    )
-    house.read_configuration = lambda: fresh
-    assert opened.order(effects.PrepareGeneration(2)) == [events.GenerationPrepared(2, fresh.fleet)]
-    house.read_configuration = None  # it is not read again
+    fresh = replace(fresh, environment={**fresh.environment, "RELEASE": "two"})
+    house.program = preparer(fresh)
+    assert opened.order(effects.PrepareGeneration(2)) == []
+    assert opened.wait_for(events.GenerationPrepared) == events.GenerationPrepared(2, fresh.fleet)
+    house.program = preparer(fresh, "die")  # it is not read again
     opened.order(effects.OpenGeneration(2))
     assert opened.wait_for(events.ZygoteReady) == events.ZygoteReady(2)
     for generation, serial in ((1, 1), (2, 2)):
@@ -238,84 +172,47 @@ def test_a_generation_is_prepared_from_the_configuration_as_it_is_then(opened, t
     assert about[2]["environment"]["RELEASE"] == "two"
 
 
-def test_what_only_a_restart_changes_is_named(opened, caplog):
-    before = opened.house.configuration
-    listen = (replace(before.listen[0], backlog=7, mode=0o600),)
-    opened.house.read_configuration = lambda: replace(before, listen=listen)
-    [prepared] = opened.order(effects.PrepareGeneration(2))
-    remark = "a restart is needed for what has changed of listen:web.backlog, listen:web.mode"
-    assert prepared == events.GenerationPrepared(2, before.fleet, remark=remark)
-    assert f"generation 2: {remark}" in caplog.text
+def test_a_generation_that_is_dropped_is_prepared_no_further(opened):
+    opened.house.program = preparer(opened.house.configuration, "hang")
+    opened.order(effects.PrepareGeneration(2))
+    assert opened.order(effects.DropGeneration(2)) == []
+    while opened.house.preparations:
+        assert list(observe.wait(opened.house, monotonic() + 20)) == []
 
 
-def test_a_generation_that_cannot_be_is_refused(opened, tmp_path):
-    house = opened.house
-
-    def refuse():
-        raise ConfigurationError(
-            [Problem("shop.ini", 3, "app", "", "a"), Problem("shop.ini", 4, "", "", "b")]
-        )
-
-    gone = replace_directory(house.configuration, tmp_path / "gone")
-    for read, reason in (
-        (refuse, "shop.ini:3: [app]: a\nshop.ini:4: b"),
-        (lambda: gone, f"directory: {tmp_path}/gone does not exist"),
-    ):
-        house.read_configuration = read
-        assert opened.order(effects.PrepareGeneration(2)) == [events.GenerationRefused(2, reason)]
-    assert list(house.prepared) == [1]
-
-
-def test_a_directory_that_is_gone_is_a_failed_zygote(start, tmp_path):
-    supervisor = start()
-    supervisor.house.configuration = replace_directory(supervisor.house.configuration, tmp_path / "gone")
-    [failed] = supervisor.order(effects.OpenGeneration(1))
-    assert failed == events.ZygoteNotStarted(1, f"directory: {tmp_path}/gone does not exist")
+def test_the_program_is_replaced_when_everything_else_is_done(opened):
+    assert opened.order(effects.ReplaceProgram(2)) == []
+    assert opened.house.replacement == 2
+    opened.order(effects.DropGeneration(1))
+    assert opened.house.replacement == 2
+    opened.order(effects.DropGeneration(2))
+    assert opened.house.replacement == 0
 
 
 def test_an_interpreter_that_cannot_be_started_is_a_failed_zygote(supervisor, monkeypatch, tmp_path):
     monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
+    house = supervisor.house
+    house.prepared[2] = Prepared.of(house.configuration)
     [failed] = supervisor.order(effects.OpenGeneration(2))
     assert failed.generation == 2
     assert "its interpreter cannot be started" in failed.reason
 
 
-@pytest.fixture
-def no_descriptors():
-    """Leaves this process no descriptor to open."""
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, before)
-
-
 def test_without_descriptors_the_reason_says_which_limit_to_raise(opened, no_descriptors):
+    opened.house.prepared[2] = opened.house.prepared[1]
     [failed] = opened.order(effects.OpenGeneration(2))
     assert failed == events.ZygoteNotStarted(
         2, "its interpreter cannot be started: Too many open files; raise LimitNOFILE="
     )
-    [failed] = opened.order(effects.Fork(generation=1, serial=1, slot=1))
-    assert failed.reason == "Too many open files; raise LimitNOFILE="
 
 
 def test_a_configuration_that_fits_no_message_is_a_failed_zygote(supervisor):
     supervisor.house.configuration.environment["HUGE"] = "x" * 100_000
     supervisor.house.configuration.environment["HUGER"] = "x" * 100_000
+    supervisor.house.prepared[2] = supervisor.house.prepared[1]
     [failed] = supervisor.order(effects.OpenGeneration(2))
     assert "more than the 196,608 of a packet" in failed.reason
     assert 2 not in supervisor.house.zygotes
-
-
-def test_a_zygote_that_reads_nothing_refuses_in_the_end(opened):
-    freeze(opened.house.zygotes[1].pid)
-    failed = []
-    for serial in range(1, ROWS):
-        failed = opened.order(effects.Fork(generation=1, serial=serial, slot=1))
-        if failed:
-            break
-    assert failed == [
-        events.ForkFailed(generation=1, serial=serial, reason="Resource temporarily unavailable")
-    ]
 
 
 def test_a_full_scoreboard_is_a_failed_fork(opened):
@@ -391,8 +288,7 @@ def test_the_level_of_the_log_is_that_of_the_generation_that_serves(opened, capl
     caplog.set_level("INFO", "sdserve")  # and back at the end
     house = opened.house
     before = house.configuration
-    house.read_configuration = lambda: replace(before, log=replace(before.log, level="error"))
-    opened.order(effects.PrepareGeneration(2))
+    house.prepared[2] = Prepared.of(replace(before, log=replace(before.log, level="error")))
     opened.order(effects.NotifyReady())
     assert logging.getLogger("sdserve").level == logging.INFO
     house.fleet = replace(house.fleet, current=2)
@@ -403,7 +299,7 @@ def test_the_level_of_the_log_is_that_of_the_generation_that_serves(opened, capl
 def test_who_asked_is_answered(supervisor, tmp_path):
     poller = supervisor.house.poller
     with TemporaryDirectory(dir="/tmp") as directory, socket(AF_UNIX) as client:
-        control = Control(ControlSocket(Path(directory)), poller, dict)
+        control = Control(ControlSocket(Path(directory)), poller, status=dict, check=print)
         supervisor.house.control = control
         client.settimeout(20)
         client.connect(f"{directory}/control")

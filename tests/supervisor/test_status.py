@@ -8,12 +8,13 @@ from time import monotonic
 
 import pytest
 
+from sdserve.core import wire
 from sdserve.core.fleet import events, queries
 from sdserve.core.fleet.machine import Fleet, step
 from sdserve.core.wire.control import DESCRIPTIONS, INTERFACE
-from sdserve.errors import ConfigurationError, Problem
 from sdserve.host import scoreboard
 from sdserve.supervisor import observe, status
+from sdserve.supervisor.house import Prepared
 from sdserve.supervisor.perform import perform
 
 TYPES = {
@@ -137,25 +138,18 @@ def test_what_a_reload_would_change_is_hinted_at(serving, tmp_path):
     before = house.configuration
     listen = (replace(before.listen[0], backlog=7),)
     after = replace(before, app=replace(before.app, directory=str(moved)), listen=listen)
-    house.read_configuration = lambda: after
-    assert serving.status()["hints"] == [
+    program = wire.Prepared(identity="another", description="sdserve 2")
+    assert list(status.hints(house, Prepared.of(after), program)) == [
+        "sdserve itself has changed (sdserve 2 is there now), upgrade or reload to use it",
         f"directory is {moved} now, reload to use it",
         "the configuration has changed, reload to use it",
         "a restart is needed for what has changed of listen:web.backlog",
     ]
 
 
-def test_what_would_fail_is_hinted_at(serving, tmp_path):
+def test_nothing_is_hinted_at_where_nothing_has_changed(serving):
     house = serving.house
-    before = house.configuration
-
-    def refuse():
-        raise ConfigurationError([Problem("shop.ini", 3, "app", "venv", "is wrong")])
-
-    house.read_configuration = refuse
-    assert serving.status()["hints"] == [
-        "the configuration has errors, a reload would be refused:\nshop.ini:3: [app] venv: is wrong"
-    ]
-    house.read_configuration = lambda: replace(before, app=replace(before.app, directory=f"{tmp_path}/gone"))
-    [hint] = serving.status()["hints"]
-    assert hint.startswith("not all is in place, a reload would be refused:\ndirectory: ")
+    same = wire.Prepared(identity=house.program.identity)
+    assert list(status.hints(house, Prepared.of(house.configuration), same)) == []
+    house.prepared.clear()
+    assert list(status.hints(house, Prepared.of(house.configuration), wire.Prepared())) == []

@@ -42,7 +42,7 @@ class Watched:
 
     def beat(self, serial, ago=0.0):
         words = self.house.row_of(self.house.workers[serial]).words
-        words[scoreboard.HEARTBEAT_NS] = int((self.now - ago) * NANO)
+        words[scoreboard.HEARTBEAT_NS] = max(0, int((self.now - ago) * NANO))  # a machine may be younger
 
     def look(self, after=0.0):
         self.now += after

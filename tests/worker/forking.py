@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from sdserve.core.wire.codec import MAX_PACKET, decode, encode
+from sdserve.core.wire.messages import Ready, Serve
 from tests.worker.serving import TIMEOUT, Client
 
 ROOT = Path(__file__).parents[2]
@@ -64,6 +65,13 @@ class WorkerProcess:
             )
 
     def told(self):
+        """The next message on the channel; who is ready is told to serve."""
+        message = self.hears()
+        if isinstance(message, Ready):
+            self.tell(Serve(generation=message.generation, serial=message.serial))
+        return message
+
+    def hears(self):
         """The next message on the channel."""
         return decode(self.channel.recv(MAX_PACKET))
 

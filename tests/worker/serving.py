@@ -230,7 +230,8 @@ class Worker:
         if isinstance(gateway, WsgiGateway):
             gateway.retire = self.server.retire
         await gateway.start()
-        self.server.start([self._listener], self._mailbox)
+        self.server.stand_by()
+        self.server.serve([self._listener], self._mailbox)
         self._started.set()
         await self.server.wait_drained()
 

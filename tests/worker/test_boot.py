@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from sdserve.core.wire.messages import MOST_CHANGED, BootFailed, Drain, Forked, Ready, RecycleAsked
+from sdserve.core.wire.messages import MOST_CHANGED, BootFailed, Drain, Forked, Ready, RecycleAsked, Serve
 from sdserve.errors import EXIT_BOOT, EXIT_OK
 from sdserve.host import stacks
 from tests.worker.serving import REQUEST
@@ -30,6 +30,27 @@ def test_a_worker_answers_from_when_it_says_so_until_it_is_told_to_drain(
     worker.tell(Drain(**IDENTITY))
     assert client.rest() == b""
     assert worker.end() == (EXIT_OK, "")
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_a_worker_that_is_ready_takes_no_connection_before_it_is_told_to_serve(fork, loop):
+    worker = fork("wsgi", loop=loop)
+    assert isinstance(worker.hears(), Ready)
+    client = worker.connect()
+    client.send(REQUEST)
+    worker.process.send_signal(signal.SIGTERM)
+    assert isinstance(worker.hears(), RecycleAsked), "its loop has turned since"
+    worker.tell(Drain(**IDENTITY))
+    worker.tell(Serve(**IDENTITY))  # too late
+    assert client.rest_of_cut() == b""
+    assert worker.end()[0] == EXIT_OK
+
+
+def test_a_worker_that_loses_its_supervisor_before_it_was_told_to_serve_ends(fork):
+    worker = fork("wsgi")
+    worker.hears()
+    worker.channel.close()
+    assert worker.end()[0] == EXIT_OK
 
 
 def test_a_worker_names_files_that_are_newer_than_its_generation(fork):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import threading
@@ -14,6 +15,8 @@ from sdserve.core.wire.messages import Drain
 from sdserve.core.wire.moved import MAX_PENDING, Moved, encode_moved
 from sdserve.errors import EXIT_OK
 from sdserve.host import mailbox, scoreboard
+from sdserve.worker.boot import new_event_loop
+from sdserve.worker.handover import Inbox
 from sdserve.worker.server import Heir
 from tests.worker.moving import Held, fill, get, named, named_async, wait_until
 from tests.worker.serving import REQUEST, TIMEOUT
@@ -144,7 +147,7 @@ def test_who_stops_serves_what_comes_by_mail_at_the_last_moment(make_box, serve,
     new = serve(**make(b"new"))
 
     def stop():
-        new.server.start([], box.outlet)
+        new.server.serve([], box.outlet)
         new.server.drain()
 
     new.call(stop)
@@ -184,6 +187,8 @@ def test_a_full_server_leaves_the_mail_to_others(make_box, serve, make):
     full = serve(**make(b"full"), mailbox=box.outlet, max_connections=1)
     occupant = full.connect()
     occupant.request()
+    occupant.send(REQUEST[:-1])  # not idle
+    full.settle()
     old = serve(**make(b"old"))
     client = old.connect()
     client.request()
@@ -286,6 +291,31 @@ def test_without_a_free_descriptor_the_mail_waits(fork, make_box):
         assert ours.recv(100).startswith(b"HTTP/1.1 200")
 
 
+def test_a_pause_for_want_of_descriptors_ends_when_the_mail_is_read_again_or_stopped(
+    loop_kind, make_box, monkeypatch
+):
+    pause = 0.01
+    monkeypatch.setattr("sdserve.worker.handover._PAUSE", pause)
+    box, adopted = make_box(), []
+    loop = new_event_loop(loop_kind)
+    inbox = Inbox(loop, box.outlet, lambda connected, moved: adopted.append(connected), lambda: None)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+    try:
+        assert not inbox.take()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    inbox.start()
+    inbox.stop()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        mailbox.send(box.inlet, encode_moved(Moved()), theirs.fileno())
+    loop.call_later(5 * pause, loop.stop)
+    loop.run_forever()
+    loop.close()
+    assert (adopted, inbox.is_open) == ([], False)
+
+
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
 def test_worker_processes_hand_over_by_the_descriptor_that_comes_with_the_order(fork, make_box, loop):
     box = make_box()
@@ -315,7 +345,7 @@ def test_a_reader_that_is_killed_takes_nothing_with_it_that_waits(fork, make_box
     old.tell(Drain(generation=3, serial=14, heir=4), box.inlet)
     assert old.end() == (EXIT_OK, "")
     first.process.kill()
-    fork("wsgi", loop=loop, mailbox=box.outlet)
+    fork("wsgi", loop=loop, mailbox=box.outlet).told()
     assert {client.request().status for client in clients} == {200}
 
 

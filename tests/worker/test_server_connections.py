@@ -6,11 +6,13 @@ import logging
 import os
 import resource
 import select
+import socket
 import time
 
 import pytest
 
-from sdserve.host import scoreboard
+from sdserve.core.wire.moved import Moved, encode_moved
+from sdserve.host import mailbox, scoreboard
 from tests.worker.answers import wsgi_hello
 from tests.worker.serving import REQUEST, TICK, TIMEOUT
 
@@ -76,6 +78,21 @@ def test_who_waits_may_be_the_next_at_once(serve, monkeypatch):
         assert client.request().status == 200
     assert [client.is_over() for client in clients[:3]] == [True] * 3
     assert clients[3].request().status == 200
+
+
+def test_who_waits_in_the_mailbox_has_the_place_of_who_is_idle_as_well(make_box, serve):
+    box = make_box()
+    worker = serve(wsgi_hello, max_connections=1, mailbox=box.outlet)
+    idle = worker.connect()
+    assert idle.request().status == 200
+    ours, theirs = socket.socketpair()
+    moved = Moved(pending=REQUEST, deadline=time.monotonic() + 60)
+    mailbox.send(box.inlet, encode_moved(moved), theirs.fileno())
+    theirs.close()
+    assert idle.is_over()
+    with ours:
+        ours.settimeout(TIMEOUT)
+        assert ours.recv(100).startswith(b"HTTP/1.1 200")
 
 
 def test_the_limit_is_said_once_a_minute(serve):

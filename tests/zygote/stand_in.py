@@ -76,8 +76,10 @@ class Serving:
             if self.told in readable:
                 self.supervisor.send(wire.RecycleAsked(**self.identity, reason="SIGTERM"))
                 return 0
-            if self.supervisor in readable:  # Drain, or the end
-                return 0
+            if self.supervisor in readable:
+                received = self.supervisor.receive()
+                if received is None or isinstance(received.message, wire.Drain):
+                    return 0
             for listener in listeners:
                 self.answer(listener)
 

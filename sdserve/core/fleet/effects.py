@@ -28,8 +28,9 @@ class PrepareGeneration:
 class ReplaceProgram:
     """Have the program that has prepared this generation go on in place of this one, see execve(2).
 
-    To be carried out when all other orders are, and everything that has happened has been told. Answered by
-    `Resumed`, which the other program tells, or by `ProgramNotReplaced`.
+    To be carried out when all other orders are, and everything that has happened has been told. Answered
+    by `Resumed`, which the other program tells, or by `ProgramNotReplaced`, unless `DropGeneration` comes
+    before.
     """
 
     generation: int
@@ -61,6 +62,8 @@ class DropGeneration:
     """
 
     generation: int
+    heir: int = 0
+    """The generation that gets the connections which wait for this one; 0: there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +77,16 @@ class Fork:
 
 
 @dataclass(frozen=True, slots=True)
+class Serve:
+    """Have a worker that is ready begin to take connections: until it is ordered it takes none."""
+
+    generation: int
+    serial: int
+
+
+@dataclass(frozen=True, slots=True)
 class Drain:
-    """Ask the worker to finish what it has and exit."""
+    """Ask the worker to finish what it has and exit. Given again when the heir is another one."""
 
     generation: int
     serial: int
@@ -170,6 +181,7 @@ Effect = (
     | CloseGeneration
     | DropGeneration
     | Fork
+    | Serve
     | Drain
     | Dump
     | Kill

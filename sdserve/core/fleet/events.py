@@ -103,7 +103,7 @@ class ForkFailed:
 
 @dataclass(frozen=True, slots=True)
 class WorkerReady:
-    """The worker answers requests."""
+    """The worker can answer requests. It takes no connection before `Serve`: who boots can be killed."""
 
     generation: int
     serial: int
@@ -192,6 +192,13 @@ class StopAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class WentIdle:
+    """For so long, `idle_exit` or more, there has been no connection. Told again as long as that is so."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class TimePassed:
     """A deadline may have passed; `queries.next_deadline` says when to tell this."""
 
@@ -215,5 +222,5 @@ ZygoteEvent = (
     | ZygoteFailed
     | ZygoteExited
 )
-FleetEvent = Started | Resumed | ReloadAsked | ScaleAsked | ScaleChanged | StopAsked | TimePassed
+FleetEvent = Started | Resumed | ReloadAsked | ScaleAsked | ScaleChanged | StopAsked | WentIdle | TimePassed
 Event = FleetEvent | ZygoteEvent | WorkerEvent

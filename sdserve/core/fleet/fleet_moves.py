@@ -7,7 +7,7 @@ from dataclasses import replace
 from sdserve.core.fleet import leaving, queries
 from sdserve.core.fleet.causes import seconds
 from sdserve.core.fleet.effects import Effect, Log
-from sdserve.core.fleet.events import Resumed, Started, StopAsked, TimePassed
+from sdserve.core.fleet.events import Resumed, Started, StopAsked, TimePassed, WentIdle
 from sdserve.core.fleet.model import (
     Change,
     Fleet,
@@ -34,13 +34,23 @@ def resume(fleet: Fleet, _: Resumed, now: float) -> Change:
     """The program that was to be replaced has been, so what waited for that can go on."""
     waiting = [one for one in fleet.generations.values() if one.zygote is ZygoteState.REPLACING]
     for generation in waiting:
-        fleet = fleet.with_generation(replace(generation, zygote=ZygoteState.ABSENT, retry_at=now))
+        absent = replace(generation, zygote=ZygoteState.ABSENT, deadline=None, retry_at=now)
+        fleet = fleet.with_generation(absent)
     return fleet, ()
 
 
 def stop(fleet: Fleet, _: StopAsked, now: float) -> Change:
     """Asked once: everybody may finish."""
     return leaving.stop(fleet, now)
+
+
+def stop_idle(fleet: Fleet, event: WentIdle, now: float) -> Change:
+    """Nobody needs it, and whoever will starts it again. A reload is a sign that somebody does."""
+    if fleet.reload is not None:
+        return fleet, ()
+    log = Log("info", f"no connection for {seconds(event.seconds)}, so the service is not needed")
+    fleet, orders = leaving.stop(fleet, now)
+    return fleet, (log, *orders)
 
 
 def stop_at_once(fleet: Fleet, _: StopAsked, __: float) -> Change:
@@ -99,8 +109,11 @@ def _reproach(fleet: Fleet, worker: Worker) -> str:
 
 
 def _kill_overdue_zygote(fleet: Fleet, generation: Generation) -> Change:
-    if generation.zygote is ZygoteState.PREPARING:
-        reason = f"its configuration was not read within {seconds(generation.options.boot_timeout)}"
+    if generation.zygote in (ZygoteState.PREPARING, ZygoteState.REPLACING):
+        what = "its configuration was not read"
+        if generation.zygote is ZygoteState.REPLACING:
+            what = "sdserve itself was not replaced"
+        reason = f"{what} within {seconds(generation.options.boot_timeout)}"
         return leaving.blame(fleet, generation.number, reason), ()  # which drops it
     opening = generation.zygote is ZygoteState.OPENING
     reason = f"not ready within {seconds(generation.options.boot_timeout)}" if opening else "does not exit"

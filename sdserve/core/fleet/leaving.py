@@ -80,6 +80,13 @@ def forget_zygote(fleet: Fleet, generation: Generation, trouble: str, now: float
     return blame(fleet.with_generation(absent), generation.number, f"the new zygote {trouble}")
 
 
+def drain_worker(fleet: Fleet, worker: Worker) -> Change:
+    """Have the worker finish what it has, and hand over the rest to who inherits now."""
+    heir = queries.heir(fleet)
+    draining = replace(worker, state=WorkerState.DRAINING, heir=heir)
+    return fleet.with_worker(draining), (Drain(worker.generation, worker.serial, heir),)
+
+
 def kill_worker(fleet: Fleet, worker: Worker, reason: str) -> Change:
     """SIGKILL, after which nothing but the worker's end is awaited."""
     killed = replace(worker, state=WorkerState.KILLED, deadline=None, reason=reason)
@@ -102,9 +109,7 @@ def send_home(fleet: Fleet, worker: Worker, why: str, now: float) -> Change:
     match worker.state:
         case WorkerState.READY | WorkerState.STALLED:
             # One that has stalled may still turn to it, and has as long as any other.
-            draining = replace(worker, state=WorkerState.DRAINING, deadline=latest, reason="")
-            heir = 0 if fleet.phase is Phase.STOPPING else fleet.current
-            return fleet.with_worker(draining), (Drain(worker.generation, worker.serial, heir),)
+            return drain_worker(fleet, replace(worker, deadline=latest, reason=""))
         case WorkerState.BOOTING:
             # It has nothing to finish, and would hear of a drain only once it has booted.
             return kill_worker(fleet, worker, f"{why} while it was booting")

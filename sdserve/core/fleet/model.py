@@ -86,6 +86,8 @@ class Worker:
     deadline: float | None = None
     """When the state it is in has lasted too long."""
     ready_since: float | None = None
+    heir: int | None = None
+    """The generation that it was told to hand its connections over to; 0: none; None: it does not drain."""
     reason: str = ""
     """Why it failed, stalled or was killed."""
 

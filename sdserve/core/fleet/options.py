@@ -22,6 +22,8 @@ class FleetOptions:
     """How long requests in flight may take to finish once a worker drains; it cuts them off itself."""
     stall_timeout: float = 60.0
     """How long the loop of a ready worker may stand still; 0: for ever."""
+    idle_exit: float = 0.0
+    """After so long without a connection the service stops; 0: never."""
     surge: int = 1
     """The most workers beyond `count` that may boot at once to replace others, 1 or more."""
     backoff_first: float = 1.0

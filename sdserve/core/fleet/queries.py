@@ -83,6 +83,20 @@ def successors(fleet: Fleet) -> list[Worker]:
     return [fleet.workers[slot.successor] for slot in fleet.slots.values() if slot.successor is not None]
 
 
+def heir(fleet: Fleet) -> int:
+    """The generation whose workers take over the connections of those who go; 0: nobody does."""
+    return fleet.current if is_running(fleet) else 0
+
+
+def ill_informed(fleet: Fleet) -> list[Worker]:
+    """The workers that drain for heirs who are not the heirs any more."""
+    return [
+        worker
+        for worker in workers_in(fleet, WorkerState.DRAINING)
+        if worker.heir is not None and worker.heir != heir(fleet)
+    ]
+
+
 def canary(fleet: Fleet) -> Worker | None:
     """The one worker of the generation on trial. It is somebody's successor, but inherits from nobody yet."""
     if not fleet.candidate:

@@ -80,7 +80,10 @@ def _close(fleet: Fleet, generation: Generation, now: float) -> Change | None:
         case ZygoteState.PREPARING | ZygoteState.REPLACING:
             return fleet.without_generation(generation.number), (DropGeneration(generation.number),)
         case ZygoteState.ABSENT if not queries.workers_of(fleet, generation.number):
-            return fleet.without_generation(generation.number), (DropGeneration(generation.number),)
+            fleet = fleet.without_generation(generation.number)
+            # Also while it stops: some of the current one may still be there, and answer what was asked.
+            heir = fleet.current if fleet.current in fleet.generations else 0
+            return fleet, (DropGeneration(generation.number, heir),)
         case _:
             return None
 
@@ -120,6 +123,7 @@ RULES: tuple[Rule, ...] = (
     slot_rules.dismiss,
     slot_rules.take_over,
     slot_rules.resize,
+    slot_rules.tell_heir,
     reload_rules.finish,
     announce,
     open_generation,

@@ -72,6 +72,12 @@ def dismiss(fleet: Fleet, now: float) -> Change | None:
     return None
 
 
+def tell_heir(fleet: Fleet, _: float) -> Change | None:
+    """Whoever drains is told at once when other workers inherit, or nobody, for they are to go as well."""
+    worker = next(iter(queries.ill_informed(fleet)), None)
+    return None if worker is None else leaving.drain_worker(fleet, worker)
+
+
 def fill_slot(fleet: Fleet, now: float) -> Change | None:
     """A vacant slot gets a worker."""
     slot = queries.slot_to_fill(fleet)

@@ -44,6 +44,7 @@ from sdserve.core.fleet.events import (
     Started,
     StopAsked,
     TimePassed,
+    WentIdle,
     WorkerExited,
     WorkerFailed,
     WorkerForked,
@@ -67,6 +68,7 @@ FLEET_MOVES: Mapping[Phase, Row] = {
         ScaleAsked: request.refuse,
         ScaleChanged: ignore,
         StopAsked: fleet.stop,
+        WentIdle: ignore,
         TimePassed: ignore,
     },
     Phase.BOOTING: {
@@ -76,6 +78,7 @@ FLEET_MOVES: Mapping[Phase, Row] = {
         ScaleAsked: request.scale,
         ScaleChanged: request.scale_by,
         StopAsked: fleet.stop,
+        WentIdle: ignore,
         TimePassed: fleet.judge,
     },
     Phase.SERVING: {
@@ -85,6 +88,7 @@ FLEET_MOVES: Mapping[Phase, Row] = {
         ScaleAsked: request.scale,
         ScaleChanged: request.scale_by,
         StopAsked: fleet.stop,
+        WentIdle: fleet.stop_idle,
         TimePassed: fleet.judge,
     },
     Phase.STOPPING: {
@@ -94,6 +98,7 @@ FLEET_MOVES: Mapping[Phase, Row] = {
         ScaleAsked: request.refuse,
         ScaleChanged: ignore,
         StopAsked: fleet.stop_at_once,
+        WentIdle: ignore,
         TimePassed: fleet.judge,
     },
     Phase.ENDED: {
@@ -103,6 +108,7 @@ FLEET_MOVES: Mapping[Phase, Row] = {
         ScaleAsked: ignore,
         ScaleChanged: ignore,
         StopAsked: ignore,
+        WentIdle: ignore,
         TimePassed: ignore,
     },
 }

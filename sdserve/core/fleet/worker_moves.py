@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sdserve.core.fleet import causes, disregard, leaving, queries
-from sdserve.core.fleet.effects import Dump, Kill, Log
+from sdserve.core.fleet.effects import Dump, Kill, Log, Serve
 from sdserve.core.fleet.events import (
     ForkFailed,
     RecycleAsked,
@@ -74,12 +74,13 @@ def forget_unborn(fleet: Fleet, event: ForkFailed, now: float) -> Change:
 
 
 def serve(fleet: Fleet, event: WorkerReady, now: float) -> Change:
-    """The worker answers requests."""
+    """From here on it takes connections, and is told to go before it is killed."""
     worker = fleet.workers[event.serial]
     ready = replace(worker, state=WorkerState.READY, deadline=None, ready_since=now)
     fleet = fleet.with_worker(ready).with_slot(replace(fleet.slots[worker.slot], trouble=""))
     fleet = fleet.with_generation(replace(fleet.generations[worker.generation], served=True))
-    return fleet, (Log("info", f"{queries.name_of(worker)} is ready"),)
+    log = Log("info", f"{queries.name_of(worker)} is ready")
+    return fleet, (Serve(event.generation, event.serial), log)
 
 
 def fail_to_boot(fleet: Fleet, event: WorkerFailed, _: float) -> Change:

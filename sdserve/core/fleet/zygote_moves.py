@@ -18,7 +18,7 @@ from sdserve.core.fleet.events import (
 from sdserve.core.fleet.model import Change, Fleet, ZygoteState
 
 
-def make_ready(fleet: Fleet, event: GenerationPrepared, _: float) -> Change:
+def make_ready(fleet: Fleet, event: GenerationPrepared, now: float) -> Change:
     """It is known what the zygote is to be, so there can be one; perhaps not by this program, though."""
     prepared = replace(
         fleet.generations[event.generation],
@@ -26,7 +26,7 @@ def make_ready(fleet: Fleet, event: GenerationPrepared, _: float) -> Change:
         count=event.options.count,
         remark=event.remark,
         zygote=ZygoteState.REPLACING if event.replace_program else ZygoteState.ABSENT,
-        deadline=None,
+        deadline=now + event.options.boot_timeout if event.replace_program else None,
     )
     fleet = fleet.with_generation(prepared)
     return fleet, (ReplaceProgram(event.generation),) if event.replace_program else ()

@@ -2,6 +2,7 @@
 
 from sdserve.core.wire.codec import MAX_PACKET, decode, encode
 from sdserve.core.wire.messages import (
+    KEEPER,
     MOST_CHANGED,
     PROTOCOL,
     BootFailed,
@@ -13,11 +14,16 @@ from sdserve.core.wire.messages import (
     Open,
     Opened,
     OpenFailed,
+    Prepare,
+    Prepared,
+    PrepareRefused,
     Ready,
     RecycleAsked,
+    Serve,
 )
 
 __all__ = [
+    "KEEPER",
     "MAX_PACKET",
     "MOST_CHANGED",
     "PROTOCOL",
@@ -30,8 +36,12 @@ __all__ = [
     "Open",
     "OpenFailed",
     "Opened",
+    "Prepare",
+    "PrepareRefused",
+    "Prepared",
     "Ready",
     "RecycleAsked",
+    "Serve",
     "decode",
     "encode",
 ]

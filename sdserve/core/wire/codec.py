@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, get_args
 
-from sdserve.core.wire.messages import BootFailed, Message, OpenFailed, RecycleAsked
+from sdserve.core.wire.messages import BootFailed, Message, OpenFailed, PrepareRefused, RecycleAsked
 from sdserve.errors import WireError
 
 MAX_PACKET = 192 * 1024
@@ -30,7 +30,7 @@ def encode(message: Message) -> bytes:
     Raises WireError for a message that fits no packet, as an Open with an enormous configuration.
     """
     said: dict[str, Any] = {field.name: getattr(message, field.name) for field in fields(message)}
-    if isinstance(message, (OpenFailed, BootFailed, RecycleAsked)):
+    if isinstance(message, (OpenFailed, BootFailed, RecycleAsked, PrepareRefused)):
         said["reason"] = message.reason[:MAX_REASON]
     if isinstance(message, OpenFailed):
         said["traceback"] = message.traceback[-MAX_TRACEBACK:]

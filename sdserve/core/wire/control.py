@@ -17,6 +17,7 @@ INTERFACE = "io.sdserve"
 SERVICE = "org.varlink.service"
 
 RELOAD_FAILED = f"{INTERFACE}.ReloadFailed"
+UPGRADE_FAILED = f"{INTERFACE}.UpgradeFailed"
 SCALE_FAILED = f"{INTERFACE}.ScaleFailed"
 INTERFACE_NOT_FOUND = f"{SERVICE}.InterfaceNotFound"
 METHOD_NOT_FOUND = f"{SERVICE}.MethodNotFound"
@@ -89,14 +90,24 @@ type State (
 # worker. Answers when it has, or when it has failed and the generation before serves on.
 method Reload() -> (message: string)
 
+# As Reload, and have the program that supervises replaced by what is installed now, under the same process
+# id.
+method Upgrade() -> (message: string)
+
 # Run so many workers from now on, 1 to 1024, until the next reload. Answers when they are ready.
 method Scale(count: int) -> ()
 
 # How it is.
 method Status() -> (status: State)
 
+# What a reload, an upgrade or a restart would change: the configuration is read, and nothing is done.
+method Check() -> (hints: []string)
+
 # The new generation was given up. The first line is a summary.
 error ReloadFailed (reason: string)
+
+# Nothing has changed but what the reason says. Its first line is a summary.
+error UpgradeFailed (reason: string)
 
 # The workers are not going to be that many.
 error ScaleFailed (reason: string)
@@ -142,6 +153,16 @@ class Reload:
 
 
 @dataclass(frozen=True, slots=True)
+class Upgrade:
+    """Answered as `Reload` is, or by `UPGRADE_FAILED`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Answered when the configuration has been read."""
+
+
+@dataclass(frozen=True, slots=True)
 class Scale:
     """Answered when `count` workers are ready, or by `SCALE_FAILED`."""
 
@@ -153,7 +174,7 @@ class Status:
     """Answered at once."""
 
 
-Request = Reload | Scale | Status
+Request = Reload | Upgrade | Scale | Status | Check
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +200,12 @@ def understand(call: Call, version: str) -> Request | Answer:
         if name not in known:
             return _invalid(name)
     return make(call.parameters, version)
+
+
+def written(request: Request) -> dict[str, Any]:
+    """The fields of a `Call` that `understand` takes for `request`."""
+    parameters = {"count": request.count} if isinstance(request, Scale) else {}
+    return {"method": f"{INTERFACE}.{type(request).__name__}", "parameters": parameters}
 
 
 def denied() -> Answer:
@@ -220,8 +247,10 @@ def _invalid(parameter: str) -> Answer:
 
 METHODS: dict[str, tuple[tuple[str, ...], Callable[[Mapping[str, Any], str], Request | Answer]]] = {
     f"{INTERFACE}.Reload": ((), lambda *_: Reload()),
+    f"{INTERFACE}.Upgrade": ((), lambda *_: Upgrade()),
     f"{INTERFACE}.Scale": (("count",), _scale),
     f"{INTERFACE}.Status": ((), lambda *_: Status()),
+    f"{INTERFACE}.Check": ((), lambda *_: Check()),
     f"{SERVICE}.GetInfo": ((), _get_info),
     f"{SERVICE}.GetInterfaceDescription": (("interface",), _get_interface_description),
 }

@@ -3,7 +3,9 @@
     supervisor -> zygote    Open, ForkWorker
     zygote -> supervisor    Opened or OpenFailed, Forked or ForkRefused
     worker -> supervisor    Ready or BootFailed, RecycleAsked
-    supervisor -> worker    Drain
+    supervisor -> worker    Serve, Drain
+    supervisor -> preparer  Prepare
+    preparer -> supervisor  Prepared or PrepareRefused
 
 Laws:
 
@@ -20,8 +22,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Raised whenever one side must not run with the other side's older half."""
+KEEPER = -1
+"""In place of an heir's generation: the supervisor has connections kept for the case of a restart."""
 MOST_CHANGED = 20
 """Files that `Ready` names, so that it fits a packet whatever they are called."""
 
@@ -103,7 +107,7 @@ class ForkRefused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
-    """The worker answers requests."""
+    """The worker can answer requests, and waits for `Serve`."""
 
     generation: int = 0
     serial: int = 0
@@ -123,6 +127,14 @@ class BootFailed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Serve:
+    """Begin to take connections. What is killed before has taken none."""
+
+    generation: int = 0
+    serial: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Drain:
     """Take no more connections, finish what is in flight, exit with 0.
 
@@ -132,7 +144,42 @@ class Drain:
     generation: int = 0
     serial: int = 0
     heir: int = 0
-    """The generation whose workers take the connections over; 0: nobody does."""
+    """The generation whose workers take the connections over, or `KEEPER`; 0: nobody does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepare:
+    """Read the configuration, find what it names, and see whether the fleet could be taken over.
+
+    Descriptor: what the supervisor would hand over, see `sdserve.supervisor.state`. It and the answers are
+    spoken between any two versions: their fields stay what they are.
+    """
+
+    generation: int = 0
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """It can all be used."""
+
+    generation: int = 0
+    identity: str = ""
+    """Of the program that says this; another one if it has been replaced since the supervisor started."""
+    description: str = ""
+    """Its version, for people to read."""
+    configuration: Mapping[str, Any] = field(default_factory=dict)
+    """As `sdserve.config.codec` writes it."""
+    release: Mapping[str, Any] = field(default_factory=dict)
+    """The fields of `sdserve.host.release.Release`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrepareRefused:
+    """Something cannot be used."""
+
+    generation: int = 0
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,5 +192,18 @@ class RecycleAsked:
 
 
 Message = (
-    Open | Opened | OpenFailed | ForkWorker | Forked | ForkRefused | Ready | BootFailed | RecycleAsked | Drain
+    Open
+    | Opened
+    | OpenFailed
+    | ForkWorker
+    | Forked
+    | ForkRefused
+    | Ready
+    | BootFailed
+    | RecycleAsked
+    | Serve
+    | Drain
+    | Prepare
+    | Prepared
+    | PrepareRefused
 )

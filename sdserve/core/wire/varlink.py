@@ -50,6 +50,13 @@ class ServerLink:
         self._searched = 0
         self._call: Call | None = None
 
+    @classmethod
+    def resumed(cls, call: Call) -> ServerLink:
+        """A connection on which `call` was taken, by somebody else, and waits for its answer."""
+        link = cls()
+        link._call = call
+        return link
+
     @property
     def is_waiting(self) -> bool:
         """Whether a call has been taken and not been answered."""

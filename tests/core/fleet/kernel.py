@@ -34,9 +34,13 @@ class Process:
     pid: int = 0
     """0 while its zygote has not announced it."""
     ready: bool = False
+    serves: bool = False
+    """It takes connections, by the fleet's order."""
     failed: bool = False
     drained: bool = False
     """By the fleet's order."""
+    heir: int = 0
+    """The generation that it was told to hand its connections over to, if any."""
     stalled: bool = False
     killed: bool = False
 
@@ -77,7 +81,7 @@ class Kernel:
             case effects.PrepareGeneration() | effects.ReplaceProgram():
                 self._begin(effect)
             case effects.DropGeneration():
-                self._drop(effect.generation)
+                self._drop(effect.generation, effect.heir)
             case effects.OpenGeneration():
                 assert effect.generation in self.prepared, "opened unprepared"
                 assert effect.generation not in self.replacing, "opened by the wrong program"
@@ -90,15 +94,8 @@ class Kernel:
                 self.zygotes[effect.generation].killed = True
             case effects.Fork():
                 return self._order_fork(effect)
-            case effects.Drain():
-                worker = self.workers[effect.serial]
-                assert worker.generation == effect.generation
-                assert not worker.drained, "told to drain twice"
-                worker.drained = True
-            case effects.Kill():
-                self._kill(effect)
-            case effects.Dump():
-                assert self.workers[effect.serial].generation == effect.generation
+            case effects.Serve() | effects.Drain() | effects.Dump() | effects.Kill():
+                self._order_worker(effect)
             case effects.Reply():
                 self.waiting.remove(effect.token)
             case effects.Exit():
@@ -118,12 +115,15 @@ class Kernel:
             assert number not in self.preparing | self.prepared, "a number is used twice"
             self.preparing.add(number)
 
-    def _drop(self, generation: int) -> None:
+    def _drop(self, generation: int, heir: int) -> None:
         assert generation not in self.zygotes, "dropped with its zygote"
         assert all(worker.generation != generation for worker in self.workers.values()), (
             "dropped with a worker"
         )
         assert generation in self.prepared | self.preparing | self.refused, "dropped twice"
+        assert heir == 0 or heir in self.prepared - {generation}, "connections are for nobody"
+        for worker in self.workers.values():
+            assert worker.killed or worker.heir != generation, "connections are still sent to it"
         self.prepared.discard(generation)
         self.refused.discard(generation)
         self.replacing.discard(generation)
@@ -139,11 +139,22 @@ class Kernel:
         self.workers[order.serial] = Process(order.generation, order.serial, order.slot)
         return []
 
-    def _kill(self, order: effects.Kill) -> None:
+    def _order_worker(self, order: effects.Serve | effects.Drain | effects.Dump | effects.Kill) -> None:
         worker = self.workers[order.serial]
         assert worker.generation == order.generation
-        assert not worker.killed, "killed twice"
-        worker.killed = True
+        match order:
+            case effects.Serve():
+                assert worker.ready, "told to serve before it can"
+                assert not worker.serves, "told to serve twice"
+                worker.serves = True
+            case effects.Drain():
+                assert worker.serves, "told to drain before it was told to serve"
+                assert not worker.drained or worker.heir != order.heir, "told to drain twice"
+                assert not worker.killed, "told to drain when it is killed"
+                worker.drained, worker.heir = True, order.heir
+            case effects.Kill():
+                assert not worker.killed, "killed twice"
+                worker.killed = True
 
     def is_heard(self, event: events.Event) -> None:
         """The fleet learns `event` now."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sdserve.core.fleet import events, queries
-from sdserve.core.fleet.effects import Effect, ExtendTimeout, Fork, Log, NotifyStatus
+from sdserve.core.fleet.effects import Effect, ExtendTimeout, Fork, Log, NotifyStatus, Serve
 from sdserve.core.fleet.machine import Fleet, step
 from sdserve.core.fleet.model import Generation, Slot, Worker
 from sdserve.core.fleet.options import FleetOptions
@@ -14,8 +14,8 @@ from sdserve.core.fleet.options import FleetOptions
 class Story:
     """Each verb tells the fleet one event and returns the orders it answers with.
 
-    What is said to people is no order: it is in `log` and `status`. Nor is a request to wait longer: it is in
-    `effects`.
+    What is said to people is no order: it is in `log` and `status`. Nor is a request to wait longer, and that
+    who is ready is to serve goes without saying: they are in `effects`.
     """
 
     def __init__(self, count: int = 2, **options: float) -> None:
@@ -48,7 +48,8 @@ class Story:
         self.fleet, told = step(self.fleet, event, self.now)
         self.effects = list(told)
         self.log += [effect.text for effect in told if isinstance(effect, Log)]
-        return [effect for effect in told if not isinstance(effect, (Log, NotifyStatus, ExtendTimeout))]
+        unsaid = (Log, NotifyStatus, ExtendTimeout, Serve)
+        return [effect for effect in told if not isinstance(effect, unsaid)]
 
     def starts(self) -> list[Effect]:
         return self.tell(events.Started())

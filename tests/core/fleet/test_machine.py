@@ -257,8 +257,9 @@ class Histories(RuleBasedStateMachine):
         assert world.fleet.phase is Phase.ENDED
 
     def _stops_in_time_even_if_everybody_hangs(self) -> None:
+        # Those of before: a generation that nobody is left of is dropped as soon as it stops.
+        options = [generation.options for generation in self.world.fleet.generations.values()]
         world = self._stopping()
-        options = [generation.options for generation in world.fleet.generations.values()]
         latest = world.now + max((one.drain_limit for one in options), default=0)
         world.runs_dry(Kernel.buries_the_killed)
         assert world.fleet.phase is Phase.ENDED

@@ -41,7 +41,7 @@ def test_a_reload_replaces_everybody_one_after_the_other_each_ready_before_the_o
     assert story.status == "Serving, 3 of 3 workers ready, generation 2, 2 draining"
     assert story.zygote_exits(0) == []
     assert story.worker_exits(2, 0) == []
-    assert story.worker_exits(3, 0) == [DropGeneration(1)]
+    assert story.worker_exits(3, 0) == [DropGeneration(1, heir=2)]
     assert story.fleet.last_reload == Outcome(
         generation=2, at=story.now, ok=True, text="generation 2 serves with 3 workers"
     )
@@ -128,7 +128,7 @@ def test_a_generation_that_failed_is_dropped_when_everybody_of_it_is_gone() -> N
         NotifyReady(),
     ]
     assert story.zygote_exits(0, generation=2) == []
-    assert story.worker_exits(2, 3) == [DropGeneration(2)]
+    assert story.worker_exits(2, 3) == [DropGeneration(2, heir=1)]
     assert story.last_words == "worker 2 (slot 1, generation 2, pid 102) failed: no"
     assert sorted(story.fleet.generations) == [1]
 
@@ -146,7 +146,7 @@ def test_a_zygote_that_does_not_open_is_not_tried_again(fails: Failure, trouble:
     story.generation_is_prepared(2)
     assert fails(story) == [
         Reply(7, ok=False, text=f"the new zygote {trouble}"),
-        DropGeneration(2),
+        DropGeneration(2, heir=1),
         NotifyReady(),
     ]
     assert story.waits(1000) == []
@@ -161,7 +161,7 @@ def test_a_zygote_that_takes_too_long_to_open_is_not_waited_for() -> None:
         Reply(7, ok=False, text="the new zygote was killed: not ready within 60 s"),
         NotifyReady(),
     ]
-    assert story.zygote_exits(-9, generation=2) == [DropGeneration(2)]
+    assert story.zygote_exits(-9, generation=2) == [DropGeneration(2, heir=1)]
 
 
 def test_a_zygote_given_up_while_it_opens_is_killed() -> None:
@@ -226,6 +226,8 @@ def test_going_back_replaces_ready_before_retire_too() -> None:
             ok=False,
             text="the new worker of slot 3 died while it booted (exit code 1); going back to generation 1",
         ),
+        Drain(1, 1, heir=1),  # who drains already is told as well
+        Drain(1, 2, heir=1),
         fork(7, slot=1),
         CloseGeneration(2),
         NotifyReady(),
@@ -238,7 +240,7 @@ def test_going_back_replaces_ready_before_retire_too() -> None:
     assert story.zygote_exits(0, generation=2) == []
     assert story.worker_comes_up(8) == [Drain(2, 5, heir=1)]
     assert story.worker_exits(4, 0) == []
-    assert story.worker_exits(5, 0) == [DropGeneration(2)]
+    assert story.worker_exits(5, 0) == [DropGeneration(2, heir=1)]
 
 
 def test_the_old_generation_s_crash_does_not_undo_a_reload_either() -> None:
@@ -289,7 +291,7 @@ def test_if_it_cannot_go_back_it_goes_on_and_says_so() -> None:
     assert story.waits(1) == [fork(5, slot=2, generation=2)]
     assert story.worker_comes_up(5) == [Drain(1, 2, heir=2)]
     assert story.worker_exits(1, 0) == []
-    assert story.worker_exits(2, 0) == [DropGeneration(1)]
+    assert story.worker_exits(2, 0) == [DropGeneration(1, heir=2)]
 
 
 def test_a_stalled_worker_of_the_new_generation_undoes_a_reload_when_it_is_killed() -> None:

@@ -45,7 +45,7 @@ def test_a_reload_on_trial_is_given_up_for_a_newer_one_and_who_waited_waits_for_
     assert story.last_words == (
         "worker 3 (slot 1, generation 2, pid 103) killed: not needed any more while it was booting"
     )
-    assert story.zygote_exits(0, generation=2) == [DropGeneration(2)]
+    assert story.zygote_exits(0, generation=2) == [DropGeneration(2, heir=1)]
     reason = "shop.ini:3: no such option"
     assert story.generation_is_refused(3) == [
         Reply(7, ok=False, text=reason),
@@ -112,6 +112,7 @@ def test_a_newer_reload_replaces_who_is_of_the_paused_one_and_answers_for_both()
     assert story.worker_comes_up(5) == [
         Kill(2, 4),
         Drain(2, 3, heir=3),
+        Drain(1, 1, heir=3),  # it was told of generation 2
         fork(6, slot=2, generation=3),
         CloseGeneration(2),
     ]
@@ -184,6 +185,7 @@ def test_a_stop_ends_every_reload_and_tells_everybody() -> None:
         Reply(9, ok=False, text="stopping"),
         Drain(1, 2),
         Drain(2, 3),
+        Drain(1, 1),  # it was told of heirs
         CloseGeneration(1),
         DropGeneration(3),
     ]

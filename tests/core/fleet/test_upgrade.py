@@ -35,7 +35,7 @@ def test_another_program_opens_the_new_generation() -> None:
         ReplaceProgram(2)
     ]
     assert story.status == "Serving, 1 of 1 workers ready, reloading to 2: sdserve itself is being replaced"
-    assert story.waits(1000) == [], "it is done at once, or not at all"
+    assert story.waits(59) == []
     assert story.is_resumed() == [OpenGeneration(2)]
     story.zygote_is_ready(2)
     assert story.worker_comes_up(2)[:2] == [
@@ -63,6 +63,13 @@ def test_a_preparation_that_takes_too_long_fails_the_reload() -> None:
     text = "its configuration was not read within 10 s"
     assert story.waits(0.1) == [Reply(7, ok=False, text=text), DropGeneration(2), NotifyReady()]
     assert story.generation_is_prepared(2) == [DropGeneration(2)], "it came too late"
+
+
+def test_a_program_that_is_not_replaced_in_time_goes_on_as_before() -> None:
+    story = replacing()
+    text = "sdserve itself was not replaced within 60 s"
+    assert story.waits(60) == [Reply(7, ok=False, text=text), DropGeneration(2), NotifyReady()]
+    assert story.is_resumed() == [], "it came too late, and goes on with what there is"
 
 
 def test_a_reload_in_place_of_an_upgrade_is_an_upgrade() -> None:

@@ -15,9 +15,10 @@ from sdserve.core.fleet.effects import (
     KillZygote,
     Log,
     NotifyStopping,
+    Serve,
 )
 from sdserve.core.fleet.model import Phase, WorkerState
-from tests.core.fleet.story import Story, booting, fork, full, opened
+from tests.core.fleet.story import Story, booting, fork, full, opened, trying
 
 
 def test_a_ready_worker_that_crashes_is_replaced_at_once() -> None:
@@ -30,6 +31,23 @@ def test_a_ready_worker_that_crashes_is_replaced_at_once() -> None:
     assert story.worker_comes_up(3) == []
     assert story.last_words == "worker 3 (slot 2, generation 1, pid 103) is ready"
     assert story.status == "Serving, 2 of 2 workers ready"
+
+
+def test_a_worker_is_told_to_serve_when_it_is_ready_and_only_then() -> None:
+    story = booting()
+    story.worker_is_ready(1)
+    assert story.effects[0] == Serve(1, 1)
+    for serial in (1, 2):
+        story.worker_is_ready(serial)
+        assert (Serve(1, serial) in story.effects) == (serial == 2)
+
+
+def test_a_worker_that_gets_ready_too_late_is_not_told_to_serve() -> None:
+    story = trying()
+    story.is_told_to_reload()  # the canary is not needed any more
+    assert Kill(2, 3) in story.effects
+    story.worker_is_ready(3)
+    assert story.effects == []
 
 
 def test_a_worker_that_crashes_again_and_again_is_replaced_ever_later() -> None:

@@ -19,6 +19,7 @@ OF_THOSE_IN_THEIR_SLOTS = (
     WorkerState.STALLED,
     WorkerState.FAILED,
 )
+THAT_TAKE_CONNECTIONS = (WorkerState.READY, WorkerState.STALLED)
 MANY = 3000
 """Steps after which something that is to come about in the end has not."""
 
@@ -130,8 +131,11 @@ class World:
     def _check_drain(self, before: Fleet, order: effects.Drain) -> None:
         """Ready before retire, and who goes hands over to the generation that stays."""
         assert order.heir == (0 if self.fleet.phase is Phase.STOPPING else self.fleet.current)
-        slot = self.fleet.slots.get(before.workers[order.serial].slot)
-        if self.fleet.phase is not Phase.STOPPING and slot is not None:
+        worker = before.workers[order.serial]
+        slot = self.fleet.slots.get(worker.slot)
+        if worker.state is WorkerState.DRAINING:
+            assert worker.heir != order.heir, "it knows"
+        elif self.fleet.phase is not Phase.STOPPING and slot is not None:
             heir = self.fleet.workers[slot.occupant or 0]
             assert heir.state is WorkerState.READY
             assert heir.generation == self.fleet.current
@@ -186,7 +190,7 @@ class World:
         for generation in before.generations.values():
             if generation.deadline is None or generation.deadline > self.now:
                 continue
-            if generation.zygote is ZygoteState.PREPARING:
+            if generation.zygote in (ZygoteState.PREPARING, ZygoteState.REPLACING):
                 assert effects.DropGeneration(generation.number) in orders
             else:
                 assert effects.KillZygote(generation.number) in orders
@@ -196,6 +200,7 @@ class World:
         """What holds between steps."""
         self._check_against_the_kernel()
         self._check_deadlines()
+        self._check_heirs()
         fleet = self.fleet
         assert fleet.status == self.status
         assert self.said[effects.NotifyStopping] <= 1
@@ -223,6 +228,17 @@ class World:
             if generation.zygote not in (ZygoteState.ABSENT, ZygoteState.PREPARING, ZygoteState.REPLACING)
         }
         assert zygotes == set(self.kernel.zygotes)
+
+        for worker in queries.workers_in(self.fleet, *THAT_TAKE_CONNECTIONS):
+            assert self.kernel.workers[worker.serial].serves, "ready, yet it takes no connection"
+        for worker in queries.workers_in(self.fleet, WorkerState.FORKING, WorkerState.BOOTING):
+            assert not self.kernel.workers[worker.serial].serves, "it may be killed, and takes connections"
+
+    def _check_heirs(self) -> None:
+        heir = self.fleet.current if queries.is_running(self.fleet) else 0
+        for worker in queries.workers_in(self.fleet, WorkerState.DRAINING):
+            if self.kernel.workers[worker.serial].drained:
+                assert self.kernel.workers[worker.serial].heir == heir, "it hands over to who is to go"
 
     def _check_slots(self) -> None:
         fleet = self.fleet
@@ -274,6 +290,7 @@ class World:
         for generation in self.fleet.generations.values():
             limited = generation.zygote in (
                 ZygoteState.PREPARING,
+                ZygoteState.REPLACING,
                 ZygoteState.OPENING,
                 ZygoteState.CLOSING,
             )

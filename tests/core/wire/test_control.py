@@ -5,7 +5,7 @@ import re
 import pytest
 
 from sdserve.core.wire import control
-from sdserve.core.wire.control import DESCRIPTIONS, METHODS, Answer, Reload, Scale, Status
+from sdserve.core.wire.control import DESCRIPTIONS, METHODS, Answer, Check, Reload, Scale, Status, Upgrade
 from sdserve.core.wire.varlink import Call
 
 
@@ -19,8 +19,15 @@ def call(method, **parameters):
 
 def test_requests_are_understood():
     assert understand(call("io.sdserve.Reload")) == Reload()
+    assert understand(call("io.sdserve.Upgrade")) == Upgrade()
     assert understand(call("io.sdserve.Status")) == Status()
+    assert understand(call("io.sdserve.Check")) == Check()
     assert understand(call("io.sdserve.Scale", count=1024)) == Scale(1024)
+
+
+@pytest.mark.parametrize("request_", [Reload(), Upgrade(), Status(), Check(), Scale(7)])
+def test_a_request_that_was_written_down_is_understood_again(request_):
+    assert understand(Call(**control.written(request_))) == request_
 
 
 def test_a_caller_that_would_take_more_answers_gets_one():
@@ -93,6 +100,7 @@ def test_the_descriptions_have_the_errors_that_there_are():
     }
     used = {
         control.RELOAD_FAILED,
+        control.UPGRADE_FAILED,
         control.SCALE_FAILED,
         control.INTERFACE_NOT_FOUND,
         control.METHOD_NOT_FOUND,

@@ -55,6 +55,15 @@ def test_the_next_call_comes_when_the_one_before_is_answered():
     assert link.next_call() == Call(method="org.example.Pong")
 
 
+def test_a_call_that_another_program_has_taken_is_answered_here():
+    link = ServerLink.resumed(Call(method="org.example.Ping"))
+    assert link.is_waiting
+    link.receive_data(PING)
+    assert link.next_call() is None
+    assert link.reply({"done": True}) == b'{"parameters":{"done":true}}\0'
+    assert link.next_call() is not None
+
+
 def test_whoever_wants_no_answer_gets_none():
     link = link_with(b'{"method": "a.B", "oneway": true}\0' + PING)
     assert link.next_call() == Call(method="a.B", oneway=True)

@@ -1,0 +1,56 @@
+"""The preparer: a child that reads the configuration in the supervisor's place, and says what it comes to.
+
+Files may be on a file system that hangs, and the supervisor waits for nobody. And it is started as the
+supervisor was: if sdserve or its interpreter have been replaced since, this is what would take over, so it
+tries out here whether it could.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+from sdserve.config import codec
+from sdserve.config.model import Configuration
+from sdserve.core import wire
+from sdserve.core.wire import Prepared, PrepareRefused
+from sdserve.errors import EXIT_FAILURE, EXIT_OK, EXIT_SOFTWARE, SdserveError
+from sdserve.host import channel, memfd, program, release
+from sdserve.host.channel import Received
+from sdserve.host.fds import Fd
+from sdserve.run import supervise as _needed_after_an_exec
+from sdserve.supervisor import state
+
+__all__ = ["_needed_after_an_exec", "prepare"]
+
+
+def prepare(descriptor: int, load: Callable[[], Configuration]) -> int:
+    """Answer the `Prepare` on the channel `descriptor`; the exit code.
+
+    `load` reads the configuration. WireError if the other side speaks another language.
+    """
+    supervisor = channel.adopt(Fd(descriptor))
+    received = supervisor.receive()
+    if received is None or not isinstance(received.message, wire.Prepare):
+        return EXIT_SOFTWARE
+    generation = received.message.generation
+    try:
+        answer: Prepared | PrepareRefused = _examine(received, load)
+    except (SdserveError, OSError) as error:
+        answer = PrepareRefused(generation=generation, reason=str(error))
+    supervisor.send(answer)
+    return EXIT_OK if isinstance(answer, Prepared) else EXIT_FAILURE
+
+
+def _examine(received: Received, load: Callable[[], Configuration]) -> Prepared:
+    with received.descriptors[0] as memory:
+        state.read(memfd.read(memory.fileno()))
+    configuration = load()
+    found = release.resolve(configuration.app.directory, configuration.app.venv)
+    return Prepared(
+        generation=received.message.generation,
+        identity=program.identity(),
+        description=program.description(),
+        configuration=codec.encode(configuration),
+        release=dataclasses.asdict(found),
+    )

@@ -1,0 +1,178 @@
+"""Preparing generations by a child, which may wait for files as the supervisor may not.
+
+The child is `sdserve.run.prepare`: started as the supervisor was, it is the program that is installed now.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+from collections.abc import Iterator
+
+from sdserve import __version__
+from sdserve.config import codec
+from sdserve.config.changes import needing_restart
+from sdserve.core import wire
+from sdserve.core.fleet import events
+from sdserve.core.fleet.causes import ending
+from sdserve.core.wire import PrepareRefused
+from sdserve.errors import WireError
+from sdserve.host import limits, memfd, process
+from sdserve.supervisor import spawn, state, status
+from sdserve.supervisor.house import House, Preparation, Prepared
+
+_log = logging.getLogger("sdserve")
+
+FLAG = "--preflight"
+"""The option of `sdserve run` that makes it the preparer; the number of its channel's descriptor follows."""
+CHECK = 0
+"""In place of a generation's number, for one that is never made."""
+
+_SHOWN = 4000
+"""Bytes of what the child wrote before it failed, from the end."""
+
+Events = Iterator[events.Event]
+
+
+def prepare(house: House, generation: int, *, upgrade: bool) -> list[events.Event]:
+    """Begin to prepare a generation; what went wrong. `hear` and `bury` tell what comes of it."""
+    try:
+        house.admit_preparation(_start(house, generation, upgrade=upgrade))
+    except OSError as error:
+        return [events.GenerationRefused(generation, _not_started(error))]
+    return []
+
+
+def check(house: House, token: int) -> None:
+    """Find out what a reload would change, for whoever waits with `token`."""
+    if underway := house.preparations.get(CHECK):
+        underway.tokens.append(token)
+        return
+    try:
+        preparation = _start(house, CHECK, upgrade=False)
+    except OSError as error:
+        _tell(house, [token], [_not_started(error)])
+        return
+    preparation.tokens.append(token)
+    house.admit_preparation(preparation)
+
+
+def drop(house: House, generation: int) -> None:
+    """Nobody wants to know any more."""
+    preparation = house.preparations.get(generation)
+    if preparation is not None and not preparation.is_dropped:
+        preparation.is_dropped = True
+        process.kill_child(preparation.pid)
+
+
+def _start(house: House, generation: int, *, upgrade: bool) -> Preparation:
+    document = json.dumps(state.describe(house)).encode()
+    with memfd.sealed("sdserve-state", document) as memory:
+        errors = memfd.create("sdserve-preflight", 0)
+        try:
+            pid, channel = spawn.start(
+                [*house.program.command, *house.program.arguments, FLAG],
+                env=spawn.inherited(os.environ),
+                stderr=errors.fileno(),
+            )
+        except BaseException:
+            errors.close()
+            raise
+        preparation = Preparation(
+            generation=generation, pid=pid, channel=channel, errors=errors, upgrade=upgrade
+        )
+        try:
+            channel.send(wire.Prepare(generation=generation, version=__version__), [memory.fileno()])
+        except OSError:
+            os.kill(pid, signal.SIGKILL)  # its end tells the rest
+    return preparation
+
+
+def _not_started(error: OSError) -> str:
+    place = f"{error.filename}: " if error.filename else ""
+    return f"sdserve cannot be started to read the configuration: {place}{limits.reason(error)}"
+
+
+def take(house: House, preparation: Preparation, message: wire.Message) -> Events:
+    """What the child has found."""
+    if preparation.is_dropped or preparation.is_answered:
+        return
+    preparation.is_answered = True
+    number = preparation.generation
+    try:
+        found, program = _understand(preparation, message)
+    except WireError as error:
+        if number == CHECK:
+            _tell(house, preparation.tokens, [f"a reload would be refused:\n{error}"])
+        else:
+            yield events.GenerationRefused(number, str(error))
+        return
+    if number == CHECK:
+        _tell(house, preparation.tokens, list(status.hints(house, found, program)))
+        return
+    house.prepared[number] = found
+    yield _prepared(house, preparation, found, program)
+
+
+def _understand(preparation: Preparation, message: wire.Message) -> tuple[Prepared, wire.Prepared]:
+    """What was found. WireError with the reason if nothing was, by the child's word or by its nonsense."""
+    if isinstance(message, PrepareRefused):
+        raise WireError(message.reason)
+    if not isinstance(message, wire.Prepared):
+        raise WireError(f"sdserve as it is installed now answers {type(message).__name__}")
+    try:
+        found = Prepared(
+            configuration=codec.decode(message.configuration),
+            release=state.read_release(message.release),
+            since=preparation.since,
+            since_ns=preparation.since_ns,
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise WireError(f"sdserve as it is installed now answers what makes no sense: {error!r}") from None
+    return found, message
+
+
+def _prepared(
+    house: House, preparation: Preparation, prepared: Prepared, program: wire.Prepared
+) -> events.Event:
+    number = preparation.generation
+    remarks = []
+    if options := needing_restart(house.configuration, prepared.configuration):
+        remarks.append(f"a restart is needed for what has changed of {', '.join(options)}")
+        _log.warning("generation %d: %s", number, remarks[-1])
+    has_changed = program.identity != house.program.identity
+    if has_changed or preparation.upgrade:
+        remarks.append(f"{house.program.description} was replaced by {program.description}")
+    if has_changed and not preparation.upgrade:
+        _log.info("sdserve itself has changed, so it is upgraded: %s is there now", program.description)
+    return events.GenerationPrepared(
+        number,
+        options=prepared.configuration.fleet,
+        remark="\n".join(remarks),
+        replace_program=has_changed or preparation.upgrade,
+    )
+
+
+def bury(house: House, preparation: Preparation, status: int) -> Events:
+    """The child is gone; one that has not answered has failed."""
+    said = memfd.read(preparation.errors.fileno())[-_SHOWN:].decode("utf-8", "replace").strip()
+    house.forget_preparation(preparation)
+    if said and not preparation.is_dropped:
+        _log.warning("%s wrote:\n%s", preparation, said)
+    if preparation.is_dropped or preparation.is_answered:
+        return
+    how = ending(status)
+    last_line = f": {said.splitlines()[-1]}" if said else ""
+    reason = f"sdserve as it is installed now cannot take over ({how}){last_line}"
+    if preparation.generation == CHECK:
+        _tell(house, preparation.tokens, [reason])
+    else:
+        yield events.GenerationRefused(preparation.generation, reason)
+
+
+def _tell(house: House, tokens: list[int], hints: list[str]) -> None:
+    if house.control is not None:
+        for token in tokens:
+            house.control.tell_hints(token, hints)
