@@ -11,7 +11,7 @@ from tests.system.machine import Machine
 from tests.system.promises import check_nobody_notices
 from tests.system.test_packages import install, version
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 
 REQUESTS = 400
 
