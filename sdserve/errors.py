@@ -4,6 +4,7 @@
     ├── UsageError               2   the command line is wrong
     ├── ConfigurationError      78   one or more settings are wrong; carries all of them
     ├── ReleaseError            78   `directory` or `venv` cannot be used as configured
+    ├── CertificateError        78   a certificate, or its key, cannot be used
     ├── ActivationError         78   descriptors passed in do not match the configuration
     ├── BindError               71   an address cannot be bound
     ├── BootError                3   the application does not load or start
@@ -80,6 +81,12 @@ class ConfigurationError(SdserveError):
 
 class ReleaseError(SdserveError):
     """`directory` or `venv` cannot be used as configured."""
+
+    exit_code = EXIT_CONFIG
+
+
+class CertificateError(SdserveError):
+    """A certificate, or its key, cannot be used; the message begins with the file's name."""
 
     exit_code = EXIT_CONFIG
 

@@ -233,7 +233,7 @@ def listener(address: Any) -> socket.socket:
     """A listening socket on a unix path or a (host, port)."""
     listening = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET)
     listening.bind(address)
-    listening.listen(128)
+    listening.listen(1024)
     return listening
 
 

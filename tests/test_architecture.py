@@ -111,7 +111,7 @@ def test_the_tests_mirror_the_rooms():
 
 
 def test_dependencies_are_those_that_are_declared():
-    declared = {"h11", "systemd", "uvloop"}
+    declared = {"h11", "systemd", "uvloop", "websockets"}
     foreign = {
         name.partition(".")[0]
         for path in SOURCES

@@ -57,6 +57,7 @@ def report(state: State) -> Iterator[str]:
     for title, lines in (
         ("Generations", [line for generation in state["generations"] for line in _generation(generation)]),
         ("Listening", [f"{listener['name']}: {listener['address']}" for listener in state["listeners"]]),
+        ("Certificates", [_certificate(one) for one in state.get("certificates", [])]),
         ("Workers", _table(state["workers"])),
         ("Last reload", _outcome(state["last_reload"])),
         ("Hints", [line for hint in state["hints"] for line in hint.splitlines()]),
@@ -89,6 +90,12 @@ def _generation(generation: State) -> Iterator[str]:
         zygote += f" (pid {generation['zygote_pid']})"
     trouble = f", {generation['trouble'].splitlines()[0]}" if generation["trouble"] else ""
     yield f"   opened for {generation['opened_for']} {age(generation['age'])} ago, {zygote}{trouble}"
+
+
+def _certificate(certificate: State) -> str:
+    left = certificate["expires_in"]
+    until = f"expires in {age(left)}" if left > 0 else f"expired {age(-left)} ago"
+    return f"{certificate['listener']}: {', '.join(certificate['names'])}, {until} ({certificate['file']})"
 
 
 def _table(workers: list[State]) -> list[str]:

@@ -1,9 +1,10 @@
-"""The addresses that a configuration may name: those of `host.addresses` that need no looking up."""
+"""The addresses and networks that a configuration may name: those that need no looking up."""
 
 from __future__ import annotations
 
 import ipaddress
 
+from sdserve.core.proxy.trust import UNIX
 from sdserve.host.addresses import TcpAddress, parse
 
 
@@ -27,6 +28,27 @@ def read_address(text: str) -> str:
     if not isinstance(address, TcpAddress):
         return str(address)
     return str(TcpAddress(_number(address.host), address.port))
+
+
+def read_network(text: str) -> str:
+    """Return `10.0.0.0/8`, `2001:db8::/32`, or `unix`; an address alone is a network of one.
+
+    Raises:
+        ValueError: with a text for the operator.
+    """
+    if text == UNIX:
+        return text
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        message = f"{text!r} is neither a network as 10.0.0.0/8 nor an address nor {UNIX}"
+        raise ValueError(message) from None
+    if isinstance(network, ipaddress.IPv6Network) and network.network_address.ipv4_mapped is not None:
+        raise ValueError(f"{text!r} is IPv4 in IPv6 clothes; write the IPv4 network")
+    given = ipaddress.ip_address(text.partition("/")[0])
+    if network.network_address != given:
+        raise ValueError(f"{text!r} has bits behind its prefix, did you mean {network} or only {given}?")
+    return str(network) if network.num_addresses > 1 else str(given)
 
 
 def _number(host: str) -> str:

@@ -14,6 +14,8 @@ from sdserve.config.model import Configuration, Listener, LogOptions
 from sdserve.core.fleet.options import FleetOptions
 from sdserve.core.gateway.options import AppOptions, WorkerOptions
 from sdserve.core.http.options import HttpOptions
+from sdserve.core.tls.options import TlsOptions
+from sdserve.core.websocket.options import WebSocketOptions
 
 T = TypeVar("T")
 
@@ -32,6 +34,7 @@ def decode(data: Mapping[str, Any]) -> Configuration:
         fleet=_decode(FleetOptions, data.get("fleet", {})),
         workers=_decode(WorkerOptions, data.get("workers", {})),
         http=_decode(HttpOptions, data.get("http", {})),
+        websocket=_decode(WebSocketOptions, data.get("websocket", {})),
         log=_decode(LogOptions, data.get("log", {})),
         environment=dict(data.get("environment", {})),
     )
@@ -39,7 +42,15 @@ def decode(data: Mapping[str, Any]) -> Configuration:
 
 def _decode_listener(data: Mapping[str, Any]) -> Listener:
     listener = _decode(Listener, {"name": "", **data})
-    return dataclasses.replace(listener, addresses=tuple(listener.addresses))
+    tls = _decode(TlsOptions, data.get("tls", {}))
+    tls = dataclasses.replace(tls, certificates=tuple(tls.certificates), keys=tuple(tls.keys))
+    return dataclasses.replace(
+        listener,
+        addresses=tuple(listener.addresses),
+        trusted=tuple(listener.trusted),
+        trusted_fields=tuple(listener.trusted_fields),
+        tls=tls,
+    )
 
 
 def _decode(kind: type[T], data: Mapping[str, Any]) -> T:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from sdserve.config import units
-from sdserve.config.addresses import read_address
+from sdserve.config.addresses import read_address, read_network
 from sdserve.config.nearest import suggestion
+from sdserve.core.proxy import names
+from sdserve.core.proxy.origin import is_root_path
+from sdserve.core.tls.options import CREDENTIAL
 
 N = TypeVar("N", int, float)
 
@@ -18,6 +21,8 @@ _INTEGER = re.compile(r"[0-9]{1,9}")
 _MODE = re.compile(r"0?[0-7]{3}")
 _ACCOUNT = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,30}|0|[1-9][0-9]{0,8}")
 _REQUEST_PATH = re.compile(r"(?:/[!$-;=?-Z_a-z~]{0,500})?")
+_CREDENTIAL = re.compile(re.escape(CREDENTIAL) + r"[^/\0]{1,255}(?<!:\.)(?<!:\.\.)")
+_CIPHERS = re.compile(r"[A-Za-z0-9_+!@=:,. -]{1,1000}")
 _FIELD_VALUE = re.compile(r"(?:[!-~](?:[ -~]{0,126}[!-~])?)?")
 
 
@@ -133,6 +138,34 @@ def path() -> Kind:
     return Kind("path", read, is_path=True)
 
 
+def certificate_files() -> Kind:
+    """Files, or credentials, one a line."""
+    return replace(certificate_file(), what="path or `credential:NAME`; one a line", several=True)
+
+
+def certificate_file() -> Kind:
+    """A file, or the name of a credential (systemd.exec(5), LoadCredential=)."""
+    read_path = path().read
+
+    def read(text: str) -> str:
+        if text.startswith(CREDENTIAL) and not _CREDENTIAL.fullmatch(text):
+            raise ValueError(f"{text!r} is not {CREDENTIAL} and a name without a slash")
+        return str(read_path(text))
+
+    return Kind("path or `credential:NAME`", read, is_path=True)
+
+
+def ciphers() -> Kind:
+    """A cipher list of OpenSSL's, openssl-ciphers(1); what it makes of it is seen when it is used."""
+
+    def read(text: str) -> str:
+        if not _CIPHERS.fullmatch(text):
+            raise ValueError(f"{text!r} is not a cipher list; see openssl-ciphers(1)")
+        return text
+
+    return Kind("OpenSSL's cipher list", read)
+
+
 def addresses() -> Kind:
     """Where to listen, one address a line."""
     return Kind("`HOST:PORT`, `[IPV6]:PORT`, `unix:/path`; one a line", read_address, several=True)
@@ -171,6 +204,50 @@ def field_value() -> Kind:
         return text
 
     return Kind('text; `""` sends none', read)
+
+
+def peers() -> Kind:
+    """Whom to trust: networks, and `unix`."""
+
+    def read(text: str) -> tuple[str, ...]:
+        return tuple(read_network(part) for part in _parts(text))
+
+    return Kind("networks as `10.0.0.0/8`, addresses, `unix`; commas between them", read, ", ".join)
+
+
+def proxy_fields() -> Kind:
+    """Names of fields by which proxies tell about their clients."""
+    valid = [name.decode("ascii") for name in names.FIELDS]
+    forwarded = names.FORWARDED.decode("ascii")
+
+    def read(text: str) -> tuple[str, ...]:
+        chosen = tuple(part.lower() for part in _parts(text))
+        for name in chosen:
+            if name not in valid:
+                raise ValueError(f"{name!r} is not valid{suggestion(name, valid, listing='choose some of')}")
+        rivals = [name.decode("ascii") for name in (names.FOR, names.PROTO, names.HOST)]
+        rival = next((name for name in rivals if name in chosen and forwarded in chosen), None)
+        if rival is not None:
+            raise ValueError(f"{forwarded} and {rival} say the same; name the one that the proxy sets")
+        return chosen
+
+    return Kind(", ".join(f"`{name}`" for name in valid) + "; commas between them", read, ", ".join)
+
+
+def root_path() -> Kind:
+    """Where an application is mounted."""
+
+    def read(text: str) -> str:
+        if not is_root_path(text):
+            raise ValueError(f"{text!r} is not a path like /shop: no slash at its end, nothing to be escaped")
+        return text
+
+    return Kind("path as `/shop`", read)
+
+
+def _parts(text: str) -> list[str]:
+    """Split at commas; an empty text has no part, an empty part is left for `read` to complain about."""
+    return [part.strip(" \t") for part in text.split(",")] if text else []
 
 
 def _within(value: N, least: N, most: N, show: Callable[[Any], str]) -> N:

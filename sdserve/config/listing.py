@@ -31,7 +31,8 @@ def rows(loaded: Loaded) -> Iterator[Row]:
         if kind == LISTEN:
             for listener in configuration.listen or (DEFAULT_LISTENER,):
                 for option in options.values():
-                    yield from _rows(loaded, f"{LISTEN}:{listener.name}", option, listener)
+                    owner = listener if type(listener) in option.owners else listener.tls
+                    yield from _rows(loaded, f"{LISTEN}:{listener.name}", option, owner)
         else:
             for option in options.values():
                 yield from _rows(loaded, kind, option, _owner(configuration, option))
@@ -56,6 +57,7 @@ def _owner(configuration: Configuration, option: Option) -> object:
         configuration.fleet,
         configuration.workers,
         configuration.http,
+        configuration.websocket,
         configuration.log,
     )
     return next(part for part in parts if type(part) in option.owners)

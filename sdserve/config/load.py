@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,8 @@ from sdserve.config.values import Source, Value, listener_names, read_values
 from sdserve.core.fleet.options import FleetOptions
 from sdserve.core.gateway.options import AppOptions, WorkerOptions
 from sdserve.core.http.options import HttpOptions
+from sdserve.core.tls.options import TlsOptions
+from sdserve.core.websocket.options import WebSocketOptions
 from sdserve.errors import ConfigurationError, Problem
 from sdserve.host.cpus import memory_limit, usable_cpus
 
@@ -55,7 +57,7 @@ def load(target: Target, command_line: Iterable[Source] = (), inspect: Inspectio
         problems += wrong
     values = {key: value for key, value in values.items() if value.value is not None}
     problems += _missing(target, values, problems)
-    problems += conflicts(values)
+    problems += [*conflicts(values), *_tls_conflicts(values), *_trustless(values)]
     problems += inspect(values)
     if problems:
         raise ConfigurationError(_in_file_order(problems, target))
@@ -106,6 +108,35 @@ def conflicts(values: Values) -> list[Problem]:
     return problems
 
 
+def _tls_conflicts(values: Values) -> Iterator[Problem]:
+    """Find what makes no sense beside the certificates that there are, or are not."""
+    for (section, option), value in values.items():
+        if not _is_listener(section) or option not in ("key", "client_ca", "client_certificate"):
+            continue
+        certificates = values.get((section, "certificate"))
+        message = ""
+        if certificates is None:
+            message = "is about TLS, which needs a certificate"
+        elif option == "key" and len(value.value) != len(certificates.value):
+            message = f"there are {len(value.value)} for {len(certificates.value)} certificates; each has one"
+        elif option == "client_certificate" and (section, "client_ca") not in values:
+            message = "needs a client_ca, by which certificates of clients can be verified"
+        if message:
+            yield Problem(value.path, value.lines[0], section, option, message)
+
+
+def _trustless(values: Values) -> list[Problem]:
+    """Find listeners to which everybody has to send a PROXY header, and from which nobody is let."""
+    message = "nobody could connect, as only trusted peers may send such a header; set trusted, too"
+    return [
+        Problem(value.path, value.lines[0], section, option, message)
+        for (section, option), value in values.items()
+        if _is_listener(section)
+        and (option, value.value) == ("proxy_protocol", True)
+        and not ((trusted := values.get((section, "trusted"))) and trusted.value)
+    ]
+
+
 def _in_file_order(problems: list[Problem], target: Target) -> list[Problem]:
     places = {str(path): place for place, path in enumerate(target.files)}
     return sorted(problems, key=lambda problem: (places.get(problem.path, len(places)), problem.line))
@@ -136,12 +167,17 @@ def _build(name: str, values: Values, listeners: Iterable[str]) -> Configuration
         name=name,
         app=AppOptions(**fields(AppOptions, values, "app")),
         listen=tuple(
-            Listener(name=listener, **fields(Listener, values, f"{LISTEN}:{listener}"))
+            Listener(
+                name=listener,
+                tls=TlsOptions(**fields(TlsOptions, values, f"{LISTEN}:{listener}")),
+                **fields(Listener, values, f"{LISTEN}:{listener}"),
+            )
             for listener in listeners
         ),
         fleet=FleetOptions(**fleet),
         workers=WorkerOptions(**workers),
         http=HttpOptions(**fields(HttpOptions, values, "http")),
+        websocket=WebSocketOptions(**fields(WebSocketOptions, values, "websocket")),
         log=LogOptions(**fields(LogOptions, values, "log")),
         environment={
             option: value.value for (section, option), value in values.items() if section == ENVIRONMENT

@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from sdserve.core.fleet.options import FleetOptions
 from sdserve.core.gateway.options import AppOptions, WorkerOptions
 from sdserve.core.http.options import HttpOptions
+from sdserve.core.tls.options import TlsOptions
+from sdserve.core.websocket.options import WebSocketOptions
+
+NO_TLS = TlsOptions()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +29,14 @@ class Listener:
     owner: str = ""
     """A name or a number; empty: who binds it."""
     group: str = ""
+    tls: TlsOptions = NO_TLS
+    trusted: tuple[str, ...] = ()
+    """Networks as `10.0.0.0/8`, and `unix`: the peers that are proxies."""
+    trusted_fields: tuple[str, ...] = ("x-forwarded-for", "x-forwarded-proto")
+    """Fields that all of these set themselves, names in lower case."""
+    proxy_protocol: bool = False
+    root_path: str = ""
+    """Where a proxy has mounted the application; it is still in the paths of requests."""
 
 
 DEFAULT_LISTENER = Listener(name="http", addresses=("127.0.0.1:8000",))
@@ -52,5 +64,6 @@ class Configuration:
     fleet: FleetOptions
     workers: WorkerOptions
     http: HttpOptions
+    websocket: WebSocketOptions
     log: LogOptions
     environment: dict[str, str] = field(default_factory=dict)

@@ -19,6 +19,8 @@ from sdserve.config.model import Listener, LogOptions
 from sdserve.core.fleet.options import FleetOptions
 from sdserve.core.gateway.options import AppOptions, WorkerOptions
 from sdserve.core.http.options import HttpOptions
+from sdserve.core.tls.options import TlsOptions
+from sdserve.core.websocket.options import WebSocketOptions
 
 LISTEN = "listen"
 """Sections of this kind carry a name: `[listen:NAME]`."""
@@ -101,6 +103,35 @@ OPTIONS: tuple[Option, ...] = (
     _option("listen.defer_accept", Listener, kinds.duration(0, 3600),
             "How long a TCP connection may wait in the kernel for its first byte before a worker hears of "
             "it. 0: not at all.", restart=True),
+    _option("listen.certificate", TlsOptions, kinds.certificate_files(),
+            "Speak TLS with this certificate: PEM, the server's own first, then who has issued it. Of "
+            "several, the client's server name (SNI) chooses; the first is for names that none is for.",
+            field="certificates"),
+    _option("listen.key", TlsOptions, kinds.certificate_files(),
+            "The private keys of the certificates, in their order. None: they are in the same files.",
+            field="keys"),
+    _option("listen.client_ca", TlsOptions, kinds.certificate_file(),
+            "Ask clients for a certificate from one of these authorities. Empty: do not ask."),
+    _option("listen.client_certificate", TlsOptions, kinds.choice("required", "optional"),
+            "What `client_ca` asks of a client that has no certificate."),
+    _option("listen.tls_minimum", TlsOptions, kinds.choice("1.2", "1.3"),
+            "The oldest version of TLS that is spoken.", field="minimum_version"),
+    _option("listen.tls_ciphers", TlsOptions, kinds.ciphers(),
+            "The cipher suites of TLS 1.2, as OpenSSL writes them. TLS 1.3 has sound ones only.",
+            field="ciphers"),
+    _option("listen.handshake_timeout", TlsOptions, kinds.duration(INSTANT, DAY),
+            "How long a client may take until TLS is spoken."),
+    _option("listen.trusted", Listener, kinds.peers(),
+            "The proxies: peers of this listener that may say for whom they speak. `unix`: everybody who may "
+            "connect to its unix socket. Empty: nobody."),
+    _option("listen.trusted_fields", Listener, kinds.proxy_fields(),
+            "The fields in which a trusted peer is believed: those that all of them set or remove, whatever "
+            "their client has sent."),
+    _option("listen.proxy_protocol", Listener, kinds.boolean(),
+            "Each connection has to begin with a header of the PROXY protocol, version 1 or 2, which only a "
+            "trusted peer may send."),
+    _option("listen.root_path", Listener, kinds.root_path(),
+            "Where a proxy has mounted the application, without cutting that off: all paths begin with it."),
     _option("workers.count", FleetOptions, kinds.auto_or_integer(1, 1024),
             "Worker processes. `auto`: the CPUs that the service may use, by affinity and CPU quota, but no "
             "more than its memory limit has room for, at `max_memory` or 128M each."),
@@ -115,6 +146,9 @@ OPTIONS: tuple[Option, ...] = (
     _option("workers.drain_soft", WorkerOptions, kinds.duration(0, DAY),
             "How long an answer that has begun may go on when its worker has to go, before the application "
             "is told that its time is up."),
+    _option("workers.websocket_drain", WorkerOptions, kinds.duration(0, DAY),
+            "Over how long the WebSockets of a worker that has to go are closed, one by one, so that their "
+            "clients do not all come back at once."),
     _option("workers.max_requests", WorkerOptions, kinds.integer(0, 999_999_999),
             "A worker that has answered so many requests is replaced. 0: never."),
     _option("workers.max_age", WorkerOptions, kinds.duration(0, 365 * DAY),
@@ -178,6 +212,19 @@ OPTIONS: tuple[Option, ...] = (
             "How long a client may take nothing of an answer, or less than `body_min_rate` asks for."),
     _option("http.server_header", HttpOptions, kinds.field_value(),
             "The value of the Server field of answers."),
+    _option("websocket.max_message", WebSocketOptions, kinds.size(125, GIB),
+            "The longest message of a client, after inflating."),
+    _option("websocket.max_queue", WebSocketOptions, kinds.integer(1, 10_000),
+            "How many messages wait for the application before the client is read no further; with more than "
+            "256K of them together it is fewer."),
+    _option("websocket.compression", WebSocketOptions, kinds.boolean(),
+            "Agree to compress messages (permessage-deflate) with clients that offer it."),
+    _option("websocket.ping_interval", WebSocketOptions, kinds.duration(0, DAY),
+            "How often a client is asked whether it is still there. 0: never."),
+    _option("websocket.ping_timeout", WebSocketOptions, kinds.duration(0, DAY),
+            "How long a client may be silent after that. 0: for ever."),
+    _option("websocket.close_timeout", WebSocketOptions, kinds.duration(INSTANT, DAY),
+            "How long a client may take to answer when its WebSocket is closed."),
     _option("log.level", LogOptions, kinds.choice("debug", "info", "warning", "error"),
             "The least important messages that are written."),
     _option("log.access", LogOptions, kinds.boolean(),

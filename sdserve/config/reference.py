@@ -38,7 +38,7 @@ def _table(section: str, options: dict[str, Option]) -> str:
 
 
 def _default(option: Option) -> str:
-    if option.kind.several or option.default == "":
+    if option.kind.several or option.default in ("", ()):
         return ""
     return f"`{option.kind.show(option.default)}`"
 

@@ -11,6 +11,7 @@ from typing import Any
 from sdserve.config.ini import Line, Section, Setting, control_character
 from sdserve.config.nearest import suggestion
 from sdserve.config.options import BY_SECTION, ENVIRONMENT, LISTEN, Option
+from sdserve.core.tls.options import CREDENTIAL
 from sdserve.errors import Problem
 
 # systemd.socket(5), FileDescriptorName=: printable ASCII but a colon; here no space and bracket either.
@@ -108,7 +109,7 @@ def _read_setting(section: str, setting: Setting, base: str) -> Any:
     if option is None:
         raise _FaultsError((setting.line, f"unknown option{_hint(section, setting.name)}"))
     if option.kind.several:
-        return _all_lines(option, setting)
+        return _all_lines(option, setting, base)
     return _only_line(setting, lambda line: _read_line(option, line, base))
 
 
@@ -120,14 +121,14 @@ def _only_line(setting: Setting, read: Callable[[Line], Any]) -> Any:
     return read(setting.lines[0]) if setting.lines else None
 
 
-def _all_lines(option: Option, setting: Setting) -> tuple[Any, ...] | None:
+def _all_lines(option: Option, setting: Setting, base: str) -> tuple[Any, ...] | None:
     values: list[Any] = []
     faults: list[tuple[int, str]] = []
     for line in setting.lines:
         try:
-            values.append(option.kind.read(line.text))
-        except ValueError as error:
-            faults.append((line.number, str(error)))
+            values.append(_read_line(option, line, base))
+        except _FaultsError as error:
+            faults += error.faults
     if faults:
         raise _FaultsError(*faults)
     return tuple(values) or None
@@ -138,7 +139,9 @@ def _read_line(option: Option, line: Line, base: str) -> Any:
         value = option.kind.read(line.text)
     except ValueError as error:
         raise _FaultsError((line.number, str(error))) from None
-    return os.path.join(base, value) if option.kind.is_path and value else value
+    if not option.kind.is_path or not value or value.startswith(CREDENTIAL):
+        return value
+    return os.path.join(base, value)
 
 
 def find_option(section: str, name: str) -> Option | None:

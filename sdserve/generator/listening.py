@@ -35,11 +35,23 @@ if TYPE_CHECKING:
         def group(self) -> str: ...
 
 
-SECTIONS = ("app", "workers", "reload", "http", "log", "environment")
+SECTIONS = ("app", "workers", "reload", "http", "websocket", "log", "environment")
 """Those that do not matter here. An unknown one may be a [listen:NAME] with a mistake in it."""
 OPTIONS = ("address", "backlog", "defer_accept", "mode", "owner", "group")
 """Those of [listen:NAME] that do."""
-OTHERS: tuple[str, ...] = ()
+OTHERS = (
+    "certificate",
+    "key",
+    "client_ca",
+    "client_certificate",
+    "tls_minimum",
+    "tls_ciphers",
+    "handshake_timeout",
+    "trusted",
+    "trusted_fields",
+    "proxy_protocol",
+    "root_path",
+)
 """And those that do not."""
 
 _DIGITS = frozenset("0123456789")

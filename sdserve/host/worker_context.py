@@ -6,6 +6,7 @@ import socket
 from dataclasses import dataclass
 from typing import Any
 
+from sdserve.host.fds import Fd
 from sdserve.host.scoreboard import ScoreboardRow
 
 
@@ -29,3 +30,5 @@ class WorkerContext:
     """When the generation was found on the disk: nanoseconds since the epoch; 0: unknown."""
     application: Any = None
     """The application object when the zygote preloaded it, else None: the worker imports it."""
+    certificates: Fd | None = None
+    """What `core.tls.material` has encoded, if a listener speaks TLS."""

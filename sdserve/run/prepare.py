@@ -19,7 +19,7 @@ from sdserve.host import channel, memfd, program, release
 from sdserve.host.channel import Received
 from sdserve.host.fds import Fd
 from sdserve.run import supervise as _needed_after_an_exec
-from sdserve.supervisor import state
+from sdserve.supervisor import certificates, state
 
 __all__ = ["_needed_after_an_exec", "prepare"]
 
@@ -34,23 +34,27 @@ def prepare(descriptor: int, load: Callable[[], Configuration]) -> int:
     if received is None or not isinstance(received.message, wire.Prepare):
         return EXIT_SOFTWARE
     generation = received.message.generation
+    packed: list[Fd] = []
     try:
-        answer: Prepared | PrepareRefused = _examine(received, load)
+        answer: Prepared | PrepareRefused
+        answer, packed = _examine(received, load)
     except (SdserveError, OSError) as error:
         answer = PrepareRefused(generation=generation, reason=str(error))
-    supervisor.send(answer)
+    supervisor.send(answer, [fd.fileno() for fd in packed])
     return EXIT_OK if isinstance(answer, Prepared) else EXIT_FAILURE
 
 
-def _examine(received: Received, load: Callable[[], Configuration]) -> Prepared:
+def _examine(received: Received, load: Callable[[], Configuration]) -> tuple[Prepared, list[Fd]]:
     with received.descriptors[0] as memory:
         state.read(memfd.read(memory.fileno()))
     configuration = load()
     found = release.resolve(configuration.app.directory, configuration.app.venv)
-    return Prepared(
+    materials = certificates.read(configuration.listen)
+    prepared = Prepared(
         generation=received.message.generation,
         identity=program.identity(),
         description=program.description(),
         configuration=codec.encode(configuration),
         release=dataclasses.asdict(found),
     )
+    return prepared, certificates.pack(materials)

@@ -20,7 +20,7 @@ from sdserve.host.notify import ServiceManager
 from sdserve.host.scoreboard import Scoreboard
 from sdserve.host.signals import Signals
 from sdserve.run.listeners import open_listeners
-from sdserve.supervisor import banner, loop, observe, preparing, recovery, state, status
+from sdserve.supervisor import banner, certificates, loop, observe, preparing, recovery, state, status
 from sdserve.supervisor.control import Control
 from sdserve.supervisor.house import ROWS, House, Prepared, Program
 from sdserve.supervisor.idle import Idle
@@ -55,8 +55,9 @@ def supervise(configuration: Configuration, arguments: Sequence[str]) -> int:
         undo.callback(kept.close)
         listeners = open_listeners(configuration, passed, kept, manager)
         undo.pop_all()
+    certificates.warn(first.materials)
     for listener in listeners:
-        _log.info("[listen:%s] at %s", listener.name, banner.url(listener))
+        _log.info("[listen:%s] at %s", listener.name, banner.url(listener, configuration))
     fleet = recovery.first_fleet(configuration.fleet, saved)
     process.become_subreaper()
     house = House(
@@ -97,6 +98,7 @@ def resume(document: Fd, arguments: Sequence[str]) -> int:
             signals=Signals(observe.SIGNALS, keep_ignored=observe.KEPT_IGNORED),
             zygote_command=ZYGOTE,
         )
+        certificates.find_again(house)
         if said := saved.said["control"]:
             control = ControlSocket.resumed(
                 Path(said["path"]), Fd(said["descriptor"]), Fd(said["lock"]), map(Path, said["made"])
@@ -140,6 +142,7 @@ def _control(house: House, listener: ControlSocket) -> Control:
         house.poller,
         status=lambda: status.describe(house),
         check=lambda token: preparing.check(house, token),
+        renew=lambda: certificates.renew(house),
     )
 
 

@@ -6,6 +6,7 @@ import os
 import socket
 
 from sdserve import __version__
+from sdserve.config.model import Configuration
 from sdserve.host import logs
 from sdserve.host.addresses import describe
 from sdserve.host.listeners import ListenSocket
@@ -26,7 +27,7 @@ def text(house: House) -> str:
         ("Application", f"{configuration.app.application} ({house.interface})"),
         ("Generation", ", ".join(map(str, sorted(house.zygotes)))),
         ("Workers", f"{workers} x {threads} {'thread' if threads == 1 else 'threads'}"),
-        *(("Listening", url(listener)) for listener in house.listeners),
+        *(("Listening", url(listener, configuration)) for listener in house.listeners),
         ("Reload", f"sdserve reload {configuration.name}" if house.control else f"kill -HUP {os.getpid()}"),
         ("Stop", "Ctrl-C"),
     ]
@@ -34,7 +35,10 @@ def text(house: House) -> str:
     return "\n".join(["", f"  sdserve {__version__}", *lines, "", ""])
 
 
-def url(listener: ListenSocket) -> str:
+def url(listener: ListenSocket, configuration: Configuration) -> str:
     """Where a browser would go; a unix socket as it is configured."""
     place = describe(listener.socket.getsockname(), listener.socket.family)
-    return place if listener.socket.family == socket.AF_UNIX else f"http://{place}/"
+    if listener.socket.family == socket.AF_UNIX:
+        return place
+    is_secure = any(section.name == listener.name and section.tls.is_on for section in configuration.listen)
+    return f"{'https' if is_secure else 'http'}://{place}/"

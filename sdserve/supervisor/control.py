@@ -23,9 +23,9 @@ from typing import Any
 from sdserve import __version__
 from sdserve.core.fleet import events
 from sdserve.core.wire import control as language
-from sdserve.core.wire.control import Answer, Check, Reload, Request, Scale, Upgrade
+from sdserve.core.wire.control import Answer, Check, Reload, ReloadCertificates, Request, Scale, Upgrade
 from sdserve.core.wire.varlink import Call, ServerLink
-from sdserve.errors import WireError
+from sdserve.errors import CertificateError, WireError
 from sdserve.host.control_socket import ControlSocket, peer_user
 from sdserve.host.fds import Fd
 
@@ -70,15 +70,18 @@ class Control:
         *,
         status: Callable[[], Mapping[str, Any]],
         check: Callable[[int], None],
+        renew: Callable[[], str],
     ) -> None:
         """Own `listener`; borrow `poller`, in which all descriptors are kept.
 
-        `status` is what Status answers; `check` is given the token of who wants hints (`tell_hints`).
+        `status` is what Status answers; `check` is given the token of who wants hints (`tell_hints`);
+        `renew` has new certificates be used, or raises CertificateError.
         """
         self._listener = listener
         self._poller = poller
         self._status = status
         self._check = check
+        self._renew = renew
         self._clients: dict[int, _Client] = {}
         """By descriptor; whoever was heard last is last."""
         self._waiting: dict[int, tuple[_Client, Request]] = {}
@@ -259,8 +262,17 @@ class Control:
             else:
                 self._waiting[token] = (client, request)
             yield _asked(request, token)
+        elif isinstance(request, ReloadCertificates):
+            self._answer(client, self._renewed())
         else:
             self._answer(client, Answer(parameters={"status": self._status()}))
+
+    def _renewed(self) -> Answer:
+        try:
+            return Answer(parameters={"message": self._renew()})
+        except CertificateError as error:
+            _log.error("new certificates are not used: %s", error)
+            return Answer(error=language.RELOAD_FAILED, parameters={"reason": str(error)})
 
     def _answer(self, client: _Client, answer: Answer) -> None:
         link = client.link

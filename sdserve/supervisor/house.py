@@ -8,7 +8,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from math import inf
@@ -19,6 +19,7 @@ from sdserve.core import wire
 from sdserve.core.fleet import effects, events
 from sdserve.core.fleet.model import Fleet
 from sdserve.core.fleet.options import MOST_WORKERS, FleetOptions
+from sdserve.core.tls.material import Material
 from sdserve.host import process, release
 from sdserve.host.channel import Channel
 from sdserve.host.fds import Fd
@@ -29,6 +30,7 @@ from sdserve.host.release import Release
 from sdserve.host.scoreboard import Scoreboard, ScoreboardRow
 from sdserve.host.signals import Signals
 from sdserve.host.terminal import Terminal
+from sdserve.supervisor import certificates
 from sdserve.supervisor.control import Control
 from sdserve.supervisor.leftovers import Leftovers
 from sdserve.supervisor.watch import Watch
@@ -42,6 +44,10 @@ ROWS = 2 * MOST_WORKERS
 """Of the scoreboard, so the most workers there can be, leaving ones included. Unused ones take no memory."""
 
 
+Order = wire.Serve | wire.Drain | wire.Certificates
+"""To a worker."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
     """What a generation is made of, found once: whoever is started for it later gets the same."""
@@ -52,16 +58,19 @@ class Prepared:
     """When it was found: seconds, CLOCK_MONOTONIC."""
     since_ns: int
     """The same in nanoseconds since the epoch, as files have it."""
+    materials: Mapping[str, Material] = field(default_factory=dict)
+    """Certificates and keys, by listener; these change without a new generation."""
 
     @classmethod
     def of(cls, configuration: Configuration) -> Prepared:
-        """Resolve what `configuration` points to now. ReleaseError if that cannot be used."""
+        """Resolve what `configuration` points to now. ReleaseError or CertificateError if that is no use."""
         app = configuration.app
         return cls(
             configuration=configuration,
             since=time.monotonic(),
             since_ns=time.time_ns(),  # before anything is looked at
             release=release.resolve(app.directory, app.venv),
+            materials=certificates.read(configuration.listen),
         )
 
 
@@ -94,6 +103,8 @@ class Preparation:
     since_ns: int = field(default_factory=time.time_ns)
     is_dropped: bool = False
     """Nobody wants to know any more."""
+    descriptors: list[Fd] = field(default_factory=list)
+    """What came with its answer: certificates, if a listener speaks TLS."""
     is_answered: bool = False
 
     def __str__(self) -> str:
@@ -132,12 +143,14 @@ class Worker:
     """None until its zygote has said it."""
     started: int = 0
     """When that process started, as proc_pid_stat(5) has it: who has the number later has another."""
-    unsaid: list[wire.Serve | wire.Drain] = field(default_factory=list)
+    unsaid: list[Order] = field(default_factory=list)
     """Orders that it had no room for, see `orders`."""
     unsaid_since: float = 0.0
     """The first of them: seconds, CLOCK_MONOTONIC."""
     changed: tuple[str, ...] = ()
     """Files of modules that it runs and that are newer than its generation."""
+    outdated: set[str] = field(default_factory=set)
+    """Files of modules that it runs and that are others now."""
 
     def __str__(self) -> str:
         return f"worker {self.serial} (slot {self.slot}, generation {self.generation}, pid {self.pid})"

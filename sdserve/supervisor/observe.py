@@ -222,6 +222,8 @@ def _hear_worker(house: House, worker: Worker) -> Events:
             case wire.BootFailed(reason=reason):
                 # The worker has written the traceback itself.
                 yield events.WorkerFailed(generation=generation, serial=serial, reason=reason)
+            case wire.CodeChanged(changed=changed):
+                _note_outdated(house, worker, set(changed))
             case wire.RecycleAsked(reason=reason):
                 yield events.RecycleAsked(generation, serial, reason)
             case _:
@@ -236,6 +238,21 @@ def _note_changes(worker: Worker, changed: tuple[str, ...]) -> None:
             "%s runs code that is newer than its generation: %s%s; reload to have all workers run the same",
             worker,
             changed[0],
+            more,
+        )
+
+
+def _note_outdated(house: House, worker: Worker, changed: set[str]) -> None:
+    """Each worker of the generation will find the same; it is said once."""
+    others = [one for one in house.workers.values() if one.generation == worker.generation]
+    new = sorted(changed - {path for one in others for path in one.outdated})
+    worker.outdated |= changed
+    if new:
+        more = f" and {len(new) - 1} more" if len(new) > 1 else ""
+        _log.warning(
+            "files of the code that generation %d runs have changed: %s%s; reload to run the new code",
+            worker.generation,
+            new[0],
             more,
         )
 
@@ -255,6 +272,9 @@ def _messages(house: House, child: Preparation | Zygote | Worker) -> Iterator[wi
         if received is None:
             house.hang_up(child.channel)
             return
+        if isinstance(child, Preparation):
+            child.descriptors += received.descriptors
+            received.descriptors.clear()
         for descriptor in received.descriptors:
             descriptor.close()  # no message to us carries any
         yield received.message

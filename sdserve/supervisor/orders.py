@@ -17,7 +17,9 @@ from time import monotonic
 from sdserve.core import wire
 from sdserve.core.fleet import effects, events
 from sdserve.host import channel, limits
-from sdserve.supervisor.house import House, Worker, Zygote
+from sdserve.host.fds import Fd
+from sdserve.supervisor import certificates
+from sdserve.supervisor.house import House, Order, Worker, Zygote
 
 _log = logging.getLogger("sdserve")
 
@@ -44,8 +46,8 @@ def retry(house: House) -> Iterator[events.Event]:
         yield from _ask(house, zygote)
 
 
-def tell(house: House, worker: Worker, order: wire.Serve | wire.Drain) -> None:
-    """Give `worker` the order. Of two to drain only the last one counts."""
+def tell(house: House, worker: Worker, order: Order) -> None:
+    """Give `worker` the order. Of two of a kind only the last one counts."""
     if not worker.unsaid:
         worker.unsaid_since = monotonic()
     worker.unsaid = [*(one for one in worker.unsaid if type(one) is not type(order)), order]
@@ -55,8 +57,11 @@ def tell(house: House, worker: Worker, order: wire.Serve | wire.Drain) -> None:
 def _say(house: House, worker: Worker) -> None:
     while worker.unsaid:
         order = worker.unsaid[0]
+        packed: list[Fd] = []
         try:
-            worker.channel.send(order, _descriptors(house, order))
+            if isinstance(order, wire.Certificates):
+                packed = certificates.pack(house.prepared[order.generation].materials)
+            worker.channel.send(order, [*_descriptors(house, order), *(fd.fileno() for fd in packed)])
         except OSError as error:
             if error.errno not in MOMENTARY:
                 # It has closed its end. To hang up means to drain.
@@ -68,10 +73,13 @@ def _say(house: House, worker: Worker) -> None:
                 continue
             house.retry_by(monotonic() + RETRY)
             return
+        finally:
+            for fd in packed:
+                fd.close()
         del worker.unsaid[0]
 
 
-def _descriptors(house: House, order: wire.Serve | wire.Drain) -> list[int]:
+def _descriptors(house: House, order: Order) -> list[int]:
     if not isinstance(order, wire.Drain) or not order.heir:
         return []
     if order.heir == wire.KEEPER:
@@ -80,7 +88,7 @@ def _descriptors(house: House, order: wire.Serve | wire.Drain) -> list[int]:
     return [house.mailbox_of(order.heir).inlet.fileno()]
 
 
-def _without_heir(worker: Worker, order: wire.Serve | wire.Drain, error: OSError) -> bool:
+def _without_heir(worker: Worker, order: Order, error: OSError) -> bool:
     """Whether it may work without a descriptor. One that does not read is for the fleet's deadline."""
     if not isinstance(order, wire.Drain) or not order.heir or error.errno == errno.EAGAIN:
         return False
@@ -130,10 +138,14 @@ def _ask_for_worker(house: House, zygote: Zygote, order: effects.Fork) -> None:
     worker = Worker(generation=order.generation, serial=order.serial, slot=order.slot, row=row, channel=ours)
     message = wire.ForkWorker(generation=order.generation, serial=order.serial, slot=order.slot, row=row)
     house.admit_worker(worker)
+    packed: list[Fd] = []
     try:
-        zygote.channel.send(message, [theirs.fileno()])
+        packed = certificates.pack(house.prepared[order.generation].materials)
+        zygote.channel.send(message, [theirs.fileno(), *(fd.fileno() for fd in packed)])
     except OSError:
         house.forget_worker(worker)
         raise
     finally:
         theirs.close()
+        for fd in packed:
+            fd.close()

@@ -17,10 +17,12 @@ from sdserve.config.changes import needing_restart
 from sdserve.core import wire
 from sdserve.core.fleet import events
 from sdserve.core.fleet.causes import ending
+from sdserve.core.tls.material import Material
+from sdserve.core.tls.material import decode as decode_materials
 from sdserve.core.wire import PrepareRefused
 from sdserve.errors import WireError
 from sdserve.host import limits, memfd, process
-from sdserve.supervisor import spawn, state, status
+from sdserve.supervisor import certificates, spawn, state, status
 from sdserve.supervisor.house import House, Preparation, Prepared
 
 _log = logging.getLogger("sdserve")
@@ -101,18 +103,20 @@ def take(house: House, preparation: Preparation, message: wire.Message) -> Event
         return
     preparation.is_answered = True
     number = preparation.generation
+    tokens, preparation.tokens = preparation.tokens, []
     try:
         found, program = _understand(preparation, message)
     except WireError as error:
         if number == CHECK:
-            _tell(house, preparation.tokens, [f"a reload would be refused:\n{error}"])
+            _tell(house, tokens, [f"a reload would be refused:\n{error}"])
         else:
             yield events.GenerationRefused(number, str(error))
         return
     if number == CHECK:
-        _tell(house, preparation.tokens, list(status.hints(house, found, program)))
+        _tell(house, tokens, list(status.hints(house, found, program)))
         return
     house.prepared[number] = found
+    certificates.warn(found.materials)
     yield _prepared(house, preparation, found, program)
 
 
@@ -128,10 +132,20 @@ def _understand(preparation: Preparation, message: wire.Message) -> tuple[Prepar
             release=state.read_release(message.release),
             since=preparation.since,
             since_ns=preparation.since_ns,
+            materials=_materials(preparation),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise WireError(f"sdserve as it is installed now answers what makes no sense: {error!r}") from None
     return found, message
+
+
+def _materials(preparation: Preparation) -> dict[str, Material]:
+    """The certificates that came with the answer. WireError if they make no sense."""
+    if not preparation.descriptors:
+        return {}
+    memory = preparation.descriptors.pop()
+    with memory:
+        return decode_materials(memfd.read(memory.fileno()))
 
 
 def _prepared(
@@ -159,9 +173,13 @@ def bury(house: House, preparation: Preparation, status: int) -> Events:
     """The child is gone; one that has not answered has failed."""
     said = memfd.read(preparation.errors.fileno())[-_SHOWN:].decode("utf-8", "replace").strip()
     house.forget_preparation(preparation)
+    for descriptor in preparation.descriptors:
+        descriptor.close()
     if said and not preparation.is_dropped:
         _log.warning("%s wrote:\n%s", preparation, said)
     if preparation.is_dropped or preparation.is_answered:
+        for token in preparation.tokens:  # they asked when it had answered already
+            check(house, token)
         return
     how = ending(status)
     last_line = f": {said.splitlines()[-1]}" if said else ""

@@ -112,6 +112,7 @@ def _worker(worker: Worker) -> dict[str, Any]:
         "pid": worker.pid,
         "started": worker.started,
         "changed": list(worker.changed),
+        "outdated": sorted(worker.outdated),
     }
 
 
@@ -217,6 +218,7 @@ def _rebuild_worker(said: Mapping[str, Any]) -> Worker:
         pid=said["pid"],
         started=said["started"],
         changed=tuple(said["changed"]),
+        outdated=set(said["outdated"]),
     )
 
 

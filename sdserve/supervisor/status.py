@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from time import monotonic
+from time import monotonic, time
 from typing import Any
 
 from sdserve import __version__
@@ -12,9 +12,14 @@ from sdserve.config.changes import needing_restart
 from sdserve.core import wire
 from sdserve.core.fleet.model import Generation
 from sdserve.core.fleet.model import Worker as FleetWorker
+from sdserve.core.tls import material as rules
 from sdserve.host import scoreboard
 from sdserve.host.addresses import describe as describe_address
+from sdserve.supervisor import certificates
 from sdserve.supervisor.house import House, Prepared
+
+_SHOWN = 3
+"""Files that a hint names."""
 
 
 def describe(house: House) -> dict[str, Any]:
@@ -40,11 +45,12 @@ def describe(house: House) -> dict[str, Any]:
             }
             for listener in house.listeners
         ],
+        "certificates": _certificates(house),
         "workers": [
             _worker(house, worker, now)
             for worker in sorted(fleet.workers.values(), key=lambda worker: (worker.slot, -worker.serial))
         ],
-        "hints": list(_hints(house)),
+        "hints": [*_hints(house), *_outdated(house)],
     }
 
 
@@ -71,6 +77,11 @@ def _role(house: House, generation: Generation) -> str:
     return roles.get(generation.number, "old")
 
 
+def _certificates(house: House) -> list[dict[str, Any]]:
+    prepared = house.prepared.get(house.fleet.current)
+    return certificates.describe(prepared.materials, time()) if prepared else []
+
+
 def _worker(house: House, worker: FleetWorker, now: float) -> dict[str, Any]:
     known = house.workers.get(worker.serial)
     words = house.row_of(known).words if known else [0] * scoreboard.WORDS
@@ -89,7 +100,9 @@ def _worker(house: House, worker: FleetWorker, now: float) -> dict[str, Any]:
 
 
 def _hints(house: House) -> Iterator[str]:
-    """What a reload would mend, as far as it is known without looking."""
+    """What is to be done, as far as it is known without looking."""
+    if current := house.prepared.get(house.fleet.current):
+        yield from rules.warnings(current.materials, time())
     changed = {path for worker in house.workers.values() for path in worker.changed}
     if changed:
         names = ", ".join(sorted(changed)[:3])
@@ -109,10 +122,20 @@ def hints(house: House, fresh: Prepared, program: wire.Prepared) -> Iterator[str
     ):
         if old != new:
             yield f"{name} is {new} now, reload to use it"
+    if fresh.materials != current.materials and fresh.configuration.listen == current.configuration.listen:
+        yield "certificates have changed, `sdserve reload --certificates` to show them"
     if fresh.configuration != current.configuration:
         yield "the configuration has changed, reload to use it"
     if options := needing_restart(house.configuration, fresh.configuration):
         yield f"a restart is needed for what has changed of {', '.join(options)}"
+
+
+def _outdated(house: House) -> Iterator[str]:
+    current = [worker for worker in house.workers.values() if worker.generation == house.fleet.current]
+    outdated = {path for worker in current for path in worker.outdated}
+    if outdated and house.fleet.reload is None:
+        names = ", ".join(sorted(outdated)[:_SHOWN])
+        yield f"files of the running code have changed, reload to run the new code: {names}"
 
 
 def _age(now: float, since: float) -> float:

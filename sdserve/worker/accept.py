@@ -12,6 +12,8 @@ import select
 import socket
 from collections.abc import Callable
 
+from sdserve.config.model import Listener
+
 log = logging.getLogger("sdserve.accept")
 
 _PAUSE = 0.1
@@ -26,16 +28,18 @@ class Acceptor:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
+        options: Listener,
         listener: socket.socket,
-        adopt: Callable[[socket.socket], None],
+        adopt: Callable[[socket.socket, Listener], None],
         reclaim: Callable[[], None],
     ) -> None:
         """Borrow `listener`, which is non-blocking.
 
-        `adopt` takes over the connected sockets; `reclaim` gives back descriptors, if it can, when there are
-        no more.
+        `adopt` takes over the connected sockets, each with the `options` of the section that it came by;
+        `reclaim` gives back descriptors, if it can, when there are no more.
         """
         self._loop = loop
+        self._options = options
         self._listener = listener
         self._adopt = adopt
         self._reclaim = reclaim
@@ -78,7 +82,7 @@ class Acceptor:
         if self._tcp:
             # An inherited listener does not bring it: 44 ms a request otherwise (Nagle with delayed ACK).
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._adopt(connected)
+        self._adopt(connected, self._options)
 
     def _pause(self, error: OSError) -> None:
         """Wait a little instead of spinning, and say so once a minute."""

@@ -42,14 +42,16 @@ class AccessRecord:
         self.sent = size
 
     def response_ended(self, client: tuple[str, int] | None) -> None:
-        """Write the line."""
+        """Write the line; `client` is who it is by the connection."""
         request = self._request
         if request is None:
             return
         self._request = None
+        if request.origin is not None:
+            client = request.origin.client
         log.info(
             '%s "%s %s HTTP/1.%d" %s %d %.1fms',
-            client[0] if client else "unix",
+            client[0] if client else "unix" if request.origin is None else "unknown",
             request.method,
             escape(request.target),
             request.minor,

@@ -11,13 +11,20 @@ from typing import Any
 
 from sdserve.core.gateway.interface import ASGI
 from sdserve.core.http.request import Request
+from sdserve.core.http.response import status_line
+from sdserve.core.websocket.handshake import read_opening, refusal_fields, wants_websocket
+from sdserve.core.websocket.options import WebSocketOptions
+from sdserve.errors import RemoteProtocolError
 from sdserve.worker.asgi_exchange import AsgiExchange
+from sdserve.worker.asgi_websocket import AsgiWebSocket
 from sdserve.worker.clock import TICK
 from sdserve.worker.http import HttpProtocol
 from sdserve.worker.lifespan import Lifespan
+from sdserve.worker.websockets import WebSockets
 
 log = logging.getLogger("sdserve.asgi")
 
+_DEFAULTS = WebSocketOptions()
 
 DRAINING = "sdserve.draining"
 """The key, in the lifespan's state, of an `asyncio.Event` that is set once the worker drains."""
@@ -29,12 +36,18 @@ class AsgiGateway:
     interface = ASGI
 
     def __init__(
-        self, application: Any, loop: asyncio.AbstractEventLoop, request_timeout: float = 0.0
+        self,
+        application: Any,
+        loop: asyncio.AbstractEventLoop,
+        request_timeout: float = 0.0,
+        websocket: WebSocketOptions = _DEFAULTS,
     ) -> None:
         """Serve `application`; end requests without progress for `request_timeout` seconds, 0: none."""
         self.application = application
         self.loop = loop
-        self.exchanges: set[AsgiExchange] = set()
+        self.websocket = websocket
+        self.websockets: WebSockets
+        self.exchanges: set[AsgiExchange | AsgiWebSocket] = set()
         """All whose task has not ended; the loop itself keeps only weak references to tasks."""
         self.when_idle: Callable[[], None] | None = None
         self.state: dict[str, Any] | None = None
@@ -68,10 +81,27 @@ class AsgiGateway:
             self._ticking.cancel()
 
     def begin(self, protocol: HttpProtocol, request: Request) -> None:
-        protocol.exchange = exchange = AsgiExchange(self, protocol, request)
+        exchange: AsgiExchange | AsgiWebSocket
+        if request.upgrade and wants_websocket(request):
+            try:
+                opening = read_opening(request, self.websocket.compression)
+            except RemoteProtocolError as error:
+                self._refuse(protocol, error)
+                return
+            exchange = AsgiWebSocket(self, protocol, request, opening)
+        else:
+            exchange = AsgiExchange(self, protocol, request)
+        protocol.exchange = exchange
         # Not in the context of whoever calls: that may be the task of the connection's request before this.
         exchange.task = self._context.run(self.loop.create_task, exchange.run())
         self.exchanges.add(exchange)
+
+    def _refuse(self, protocol: HttpProtocol, error: RemoteProtocolError) -> None:
+        """Answer a handshake that is none, without a call of the application."""
+        self.websockets.refused(protocol.peer.client, protocol.peer.local, error)
+        line = status_line(error.status)
+        fields = [(b"content-type", b"text/plain; charset=utf-8"), *refusal_fields(error.status)]
+        protocol.send_response(line, fields, line[9:] + b"\n", more=False)
 
     def end_streams(self) -> None:
         for exchange in list(self.exchanges):

@@ -18,12 +18,13 @@ from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sdserve.core.gateway.asgi import has_length, http_scope, mistake_in, wants_trailers
+from sdserve.core.gateway.asgi import has_length, mistake_in, wants_trailers
 from sdserve.core.http.request import Field, Request
 from sdserve.core.http.response import status_line
 from sdserve.errors import ClientDisconnectedError, LocalProtocolError
 from sdserve.host.fds import Fd
 from sdserve.worker.asgi_files import borrow_file, open_path
+from sdserve.worker.asgi_scope import scope_of
 from sdserve.worker.file_body import FilePart
 from sdserve.worker.http import HttpProtocol
 from sdserve.worker.suspended import position
@@ -112,7 +113,7 @@ class AsgiExchange:
         """Call the application and see to it that the client gets an answer."""
         gateway = self._gateway
         protocol = self._protocol
-        scope = http_scope(self._request, protocol.client, protocol.local, gateway.state)
+        scope = scope_of(self._request, protocol, gateway.state)
         try:
             await gateway.application(scope, self.receive, self.send)
         except asyncio.CancelledError as error:
@@ -134,14 +135,14 @@ class AsgiExchange:
         # Once the client has left, or was answered for, an exception is the application's usual way out.
         level = logging.DEBUG if self._left or self._cancelled is not None else logging.ERROR
         if self._mistake is not None:
-            log.error("%s: %s", self._where, self._mistake, exc_info=error or self._mistake)
+            log.error("%s: %s", self.where, self._mistake, exc_info=error or self._mistake)
         elif error is None:
-            log.log(level, "%s: the application returned without a complete response", self._where)
+            log.log(level, "%s: the application returned without a complete response", self.where)
         elif isinstance(error, TypeError) and error.__traceback__ and not error.__traceback__.tb_next:
             # Raised by the call as such: it takes other arguments, or returns nothing that can be awaited.
-            log.log(level, "%s: the application is none of ASGI 3: %s", self._where, error)
+            log.log(level, "%s: the application is none of ASGI 3: %s", self.where, error)
         else:
-            log.log(level, "%s: the application raised", self._where, exc_info=error)
+            log.log(level, "%s: the application raised", self.where, exc_info=error)
         self._answer_for_it(500 if self._cancelled is None else 504)
 
     def _answer_for_it(self, status: int) -> None:
@@ -153,7 +154,7 @@ class AsgiExchange:
             self._protocol.fail(status)
 
     @property
-    def _where(self) -> str:
+    def where(self) -> str:
         return f"{self._request.method} {self._request.path.decode('ascii')}"
 
     # The application's side
@@ -352,7 +353,7 @@ class AsgiExchange:
             self._mistake = mistake
             if self.task.done():
                 # Of something that the application left behind.
-                log.error("%s: %s", self._where, mistake, exc_info=mistake)
+                log.error("%s: %s", self.where, mistake, exc_info=mistake)
 
     async def _wait(self) -> None:
         """Until `_wake`. Each waiter has a future of its own: cancelling one leaves the others."""
@@ -452,7 +453,7 @@ class AsgiExchange:
             log.error(
                 "%s: the application made no progress for %.0f seconds (workers.request_timeout) and is"
                 " cancelled; it was at %s",
-                self._where,
+                self.where,
                 now - self._since,
                 position(self.task),
             )

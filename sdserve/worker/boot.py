@@ -7,22 +7,26 @@ import io
 import logging
 import os
 import signal
+import socket
 import sys
 from contextlib import closing
 from typing import Any
 
-from sdserve.config.model import Configuration
+from sdserve.config.model import Configuration, Listener
 from sdserve.core.gateway.interface import ASGI, detect_interface
-from sdserve.core.wire.messages import MOST_CHANGED, BootFailed, Ready, RecycleAsked
-from sdserve.errors import EXIT_BOOT, EXIT_OK, BootError
+from sdserve.core.wire.messages import MOST_CHANGED, BootFailed, CodeChanged, Ready, RecycleAsked
+from sdserve.errors import EXIT_BOOT, EXIT_OK, BootError, CertificateError, WireError
 from sdserve.host import logs, modules, stacks
+from sdserve.host.fds import Fd
 from sdserve.host.importer import import_application
 from sdserve.host.worker_context import WorkerContext
 from sdserve.worker.access import AccessLog
 from sdserve.worker.asgi import AsgiGateway
 from sdserve.worker.channel import Channel
+from sdserve.worker.code_watch import CodeWatch
 from sdserve.worker.exchange import Gateway
 from sdserve.worker.server import Server
+from sdserve.worker.tls_contexts import read_contexts
 from sdserve.worker.warmup import warm_up
 from sdserve.worker.wsgi import WsgiGateway
 
@@ -37,7 +41,8 @@ WARMUP_SHARE = 0.8
 def worker_main(context: WorkerContext, configuration: Configuration) -> int:
     """Import the application if it was not preloaded, serve until told to drain, return the exit status."""
     logs.configure(configuration.log.level, slot=context.slot, generation=context.generation)
-    stacks.write_on_request()
+    dumped = Dumped()
+    stacks.write_on_request(dumped.say)
     os.environ["SDSERVE_SLOT"] = str(context.slot)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # What an application prints belongs into the log when it is printed, also where that is no terminal.
@@ -51,7 +56,7 @@ def worker_main(context: WorkerContext, configuration: Configuration) -> int:
             if application is None:
                 application = import_application(configuration.app.application)
             logs.keep_own_loggers()  # its logging configuration may have switched them off
-            return _run(loop, loop.create_task(_serve(context, configuration, channel, application)))
+            return _run(loop, loop.create_task(_serve(context, configuration, channel, application, dumped)))
     except BootError as error:
         _report_failure(context, channel, error)
         return EXIT_BOOT
@@ -84,8 +89,24 @@ def new_event_loop(kind: str) -> asyncio.AbstractEventLoop:
     return asyncio.new_event_loop()
 
 
+class Dumped:
+    """What is said after the stacks of this process were asked for."""
+
+    server: Server | None = None
+    """Once there is one."""
+
+    def say(self) -> None:
+        """On the main thread, between any two instructions of it."""
+        if self.server is not None:
+            self.server.say_what_is_in_flight()
+
+
 async def _serve(
-    context: WorkerContext, configuration: Configuration, channel: Channel, application: Any
+    context: WorkerContext,
+    configuration: Configuration,
+    channel: Channel,
+    application: Any,
+    dumped: Dumped,
 ) -> int:
     loop = asyncio.get_running_loop()
     gateway = _make_gateway(application, configuration, loop)
@@ -93,10 +114,16 @@ async def _serve(
         loop=loop,
         gateway=gateway,
         http=configuration.http,
+        websocket=configuration.websocket,
         workers=configuration.workers,
         row=context.row,
         access=AccessLog() if configuration.log.access else None,
     )
+    dumped.server = server
+    try:
+        server.tls = read_contexts(context.certificates, configuration.listen)
+    except (CertificateError, WireError) as error:
+        raise BootError(str(error)) from None
     identity = {"generation": context.generation, "serial": context.serial}
 
     if isinstance(gateway, WsgiGateway):
@@ -108,26 +135,51 @@ async def _serve(
         except BootError:
             await gateway.stop(LAST_WORD)
             raise
-    listeners = [listener for _, listener in context.listeners]
-    channel.listen(loop, serve=lambda: server.serve(listeners, context.mailbox), drain=server.drain)
+
+    def renew(taken: Fd) -> None:
+        try:
+            server.tls = read_contexts(taken, configuration.listen)
+        except (CertificateError, WireError) as error:
+            log.error("the certificates stay as they were: %s", error)
+
+    listeners = _with_options(context, configuration)
+    channel.listen(
+        loop, serve=lambda: server.serve(listeners, context.mailbox), drain=server.drain, renew=renew
+    )
     logs.keep_own_loggers()
     changed: tuple[str, ...] = ()
     if context.since_ns and context.application is None:
         # Preloaded code is what it was; and looking at all modules would copy their shared pages.
         changed = modules.newer_than(context.since_ns, most=MOST_CHANGED)
-    # Now, and with nothing awaited until Ready is sent: only who is ready can be replaced.
+    # Before Ready is sent: the supervisor watches whom the scoreboard says to be ready, and may then sleep.
+    server.stand_by()
+    # After it has ticked, and with nothing awaited until Ready is sent: only who is ready can be replaced.
     server.when_retiring = lambda reason: channel.send(RecycleAsked(**identity, reason=reason))
     loop.add_signal_handler(signal.SIGTERM, server.retire, "it got SIGTERM")
     channel.send(Ready(**identity, interface=gateway.interface, changed=changed))
-    server.stand_by()
+    if context.since_ns and context.application is None:
+
+        def report(changed: tuple[str, ...]) -> None:
+            channel.send(CodeChanged(**identity, changed=changed[:MOST_CHANGED]))
+
+        CodeWatch(loop, report).look()
     await server.wait_drained()
     await loop.shutdown_asyncgens()
     return EXIT_OK
 
 
+def _with_options(
+    context: WorkerContext, configuration: Configuration
+) -> list[tuple[Listener, socket.socket]]:
+    """Each listener with its section; one that systemd has passed may have none."""
+    sections = {section.name: section for section in configuration.listen}
+    return [(sections.get(name) or Listener(name=name), listener) for name, listener in context.listeners]
+
+
 def _make_gateway(application: Any, configuration: Configuration, loop: asyncio.AbstractEventLoop) -> Gateway:
     if detect_interface(application, configuration.app.interface) == ASGI:
-        return AsgiGateway(application, loop, configuration.workers.request_timeout)
+        timeout = configuration.workers.request_timeout
+        return AsgiGateway(application, loop, timeout, configuration.websocket)
     return WsgiGateway(application, loop, configuration.workers, configuration.http.body_memory)
 
 

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable
 
 from sdserve.core.wire.codec import MAX_PACKET, decode, encode
-from sdserve.core.wire.messages import Drain, Message, Serve
+from sdserve.core.wire.messages import Certificates, Drain, Message, Serve
 from sdserve.errors import WireError
 from sdserve.host.channel import receive_packet
 from sdserve.host.fds import Fd
@@ -30,8 +30,12 @@ class Channel:
         *,
         serve: Callable[[], None],
         drain: Callable[[Heir | None], None],
+        renew: Callable[[Fd], None],
     ) -> None:
-        """Call `serve` and `drain` on the supervisor's orders, and `drain` once it is gone."""
+        """Call `serve` and `drain` on the supervisor's orders, and `drain` once it is gone.
+
+        `renew` gets new certificates.
+        """
 
         def readable() -> None:
             try:
@@ -56,6 +60,8 @@ class Channel:
                     serve()
                 case Drain():
                     drain(_heir(message, descriptor))
+                case Certificates() if descriptor is not None:
+                    renew(descriptor)
 
         loop.add_reader(self._socket.fileno(), readable)
 

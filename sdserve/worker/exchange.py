@@ -10,10 +10,15 @@ from sdserve.core.http.request import Request
 
 if TYPE_CHECKING:
     from sdserve.worker.http import HttpProtocol
+    from sdserve.worker.websockets import WebSockets
 
 
 class Exchange(Protocol):
     """One request and its response. All methods are called on the loop's thread."""
+
+    @property
+    def where(self) -> str:
+        """The request, for the log: method and path, without its query, which may hold secrets."""
 
     def body_received(self, data: bytes) -> None:
         """A piece of the request's body, not empty."""
@@ -40,6 +45,9 @@ class Gateway(Protocol):
 
     draining: asyncio.Event
     """Set by the server once the worker drains, for the application to see."""
+
+    websockets: WebSockets
+    """Set by the server: who takes over a connection that becomes a WebSocket."""
 
     def begin(self, protocol: HttpProtocol, request: Request) -> None:
         """Make `protocol.exchange` and begin to answer `request`: whole if its `length` is 0, else its body

@@ -57,7 +57,7 @@ class FileBody:
         """The socket's second descriptor: the transport keeps the first one's events to itself."""
         self._over = False
         room = protocol.connection.plain_room(count)
-        self._plain = room >= 0
+        self._plain = room >= 0 and protocol.tls is None
         self.left = room if room >= 0 else count
         """Bytes that are still to be sent."""
         self.more = more

@@ -13,12 +13,15 @@ import os
 import select
 import socket
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from sdserve.core.http.connection import Connection
 from sdserve.core.wire.messages import KEEPER
 from sdserve.core.wire.moved import MAX_PENDING, Moved, decode_moved, encode_moved
 from sdserve.errors import WireError
 from sdserve.host import mailbox
+
+if TYPE_CHECKING:
+    from sdserve.worker.http import HttpProtocol
 
 log = logging.getLogger("sdserve.handover")
 
@@ -76,9 +79,16 @@ class Outbox:
             return False
         return True
 
-    def take(self, borrowed: int, connection: Connection) -> bool:
+    def take(self, borrowed: int, protocol: HttpProtocol) -> bool:
         """Send a connection that is `movable`, and abandon it here; False if it has to stay for now."""
-        moved = Moved(requests=connection.requests, deadline=connection.deadline, pending=connection.unused)
+        connection = protocol.connection
+        moved = Moved(
+            listener=protocol.listener.name,
+            header=protocol.peer.header,
+            requests=connection.requests,
+            deadline=connection.deadline,
+            pending=connection.unused,
+        )
         taken = self.send(borrowed, moved)
         if taken:
             connection.abandon()

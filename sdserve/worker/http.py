@@ -20,10 +20,14 @@ from sdserve.host.scoreboard import ERRORS, HANDED_OVER, IN_FLIGHT
 from sdserve.worker.clock import TICK
 from sdserve.worker.exchange import Exchange
 from sdserve.worker.file_body import Done, FileBody
-from sdserve.worker.sockets import descriptor_of, reset_when_closed, unacknowledged, unread
+from sdserve.worker.patience import pending, took_enough
+from sdserve.worker.sockets import descriptor_of, reset_when_closed, unread
 
 if TYPE_CHECKING:
+    from sdserve.config.model import Listener
+    from sdserve.core.tls.facts import TlsFacts
     from sdserve.core.wire.moved import Moved
+    from sdserve.worker.peer import Peer
     from sdserve.worker.server import Server
 
 log = logging.getLogger("sdserve.http")
@@ -32,8 +36,6 @@ _LINGER = 2.0
 """Seconds that a connection is read on after its last answer, so that a reset does not overtake it."""
 _LINGER_BYTES = 256 * 1024
 _GONE = "the connection is gone"
-
-Peer = tuple[str, int] | None
 
 
 class HttpProtocol(asyncio.Protocol):
@@ -50,25 +52,25 @@ class HttpProtocol(asyncio.Protocol):
         "_write_deadline",
         "_written",
         "access",
-        "client",
         "connection",
         "environ",
         "exchange",
-        "local",
+        "listener",
         "loop",
+        "peer",
+        "tls",
         "transport",
         "write_paused",
     )
 
-    def __init__(
-        self, server: Server, client: Peer, local: tuple[str, int | None], moved: Moved | None = None
-    ) -> None:
+    def __init__(self, server: Server, listener: Listener, peer: Peer, moved: Moved | None = None) -> None:
         """Serve a new connection, or go on with one that was `moved` here from another worker."""
         self._server = server
         self._clock = server.clock
         self.loop = server.loop
-        self.client = client
-        self.local = local
+        self.listener = listener
+        self.peer = peer
+        self.tls: TlsFacts | None = None
         self.connection = Connection(server.http, server.clock.now)
         if moved is not None:
             self.connection.resume(moved.pending, moved.requests, moved.deadline)
@@ -210,6 +212,8 @@ class HttpProtocol(asyncio.Protocol):
 
     def _begin(self, request: Request) -> None:
         server = self._server
+        if request.proxied is not None or self.listener.root_path:
+            server.proxies.judge(request, self.listener, self.peer)
         if request.length:
             self.resume_reading()
         server.in_flight += 1
@@ -220,13 +224,12 @@ class HttpProtocol(asyncio.Protocol):
 
     def _refuse(self, error: RemoteProtocolError) -> None:
         """Answer a broken request, if nothing has been answered yet, and be done with the connection."""
-        self._server.refusals.refused(self.client, self.local, error)
+        self._server.refusals.refused(self.peer.client, self.peer.local, error)
         self._send_error(error.status)
 
     def _send_error(self, status: int) -> None:
         """Answer for the application, as far as that is still possible, and be done with the connection."""
-        data = self.connection.send_error(status, self._clock.standing)
-        if data and self.access is not None:
+        if (data := self.connection.send_error(status, self._clock.standing)) and self.access is not None:
             self.access.response_began(data, 0)
         self._abandon_exchange()
         self.transport.write(data)
@@ -238,7 +241,7 @@ class HttpProtocol(asyncio.Protocol):
             self.exchange = None
             self._server.in_flight -= 1
             if self.access is not None:
-                self.access.response_ended(self.client)
+                self.access.response_ended(self.peer.client)
             try:
                 exchange.disconnected()
             finally:
@@ -254,8 +257,7 @@ class HttpProtocol(asyncio.Protocol):
         Raises:
             LocalProtocolError: a field may not stand there, or the response has begun; nothing was sent.
         """
-        data = self.connection.send_early_hints(fields)
-        if data:
+        if data := self.connection.send_early_hints(fields):
             self.transport.write(data)
 
     def send_response(self, status: bytes, fields: Iterable[Field], body: bytes, more: bool) -> None:
@@ -335,15 +337,13 @@ class HttpProtocol(asyncio.Protocol):
         Raises:
             LocalProtocolError: a field may not stand there; the response has not ended.
         """
-        data = self.connection.send_trailers(fields, self._clock.now)
-        if data:
+        if data := self.connection.send_trailers(fields, self._clock.now):
             self.transport.write(data)
         self._exchange_ended()
 
     def send_continue(self) -> None:
         """Ask for the body, if the client waits to be asked."""
-        data = self.connection.send_continue(self._clock.now)
-        if data:
+        if data := self.connection.send_continue(self._clock.now):
             self.transport.write(data)
 
     def fail(self, status: int = 500, retry_after: float | None = None) -> None:
@@ -385,7 +385,7 @@ class HttpProtocol(asyncio.Protocol):
         if connection.complaint:
             log.error("%s", connection.complaint)
         if self.access is not None:
-            self.access.response_ended(self.client)
+            self.access.response_ended(self.peer.client)
         if connection.must_close:
             self._close(linger=not connection.all_read)
         elif server.outbox is not None:
@@ -400,12 +400,12 @@ class HttpProtocol(asyncio.Protocol):
         transport = self.transport
         if self.exchange is not None or self._advancing or transport.is_closing():
             return
-        if self._server.outbox is None or not self.connection.movable:
+        if self._server.outbox is None or self.tls is not None or not self.connection.movable:
             self._advance()
         elif transport.get_write_buffer_size():
             # Have the transport tell, by `resume_writing`, when the last byte of the answer is sent.
             transport.set_write_buffer_limits(0)
-        elif self._server.outbox.take(descriptor_of(self.transport), self.connection):
+        elif self._server.outbox.take(descriptor_of(transport), self):
             self._server.row.words[HANDED_OVER] += 1
             # Closes our descriptor, and does not shut the connection down.
             self.transport.abort()
@@ -431,12 +431,9 @@ class HttpProtocol(asyncio.Protocol):
         except OSError:
             transport.abort()  # the client is gone already
 
-    def drain(self, fresh: bool = False) -> None:
-        """Finish the request that is being answered, then close; close at once if there is none.
-
-        A `fresh` connection came a moment ago: its first request may be on its way.
-        """
-        if self._lingering < 0 and self.connection.drain(self._clock.now, fresh=fresh):
+    def drain(self, grace: float = 0.0) -> None:
+        """Finish the request that is being answered, then close; without one after `grace` seconds."""
+        if self._lingering < 0 and self.connection.drain(self._clock.now, grace=grace):
             self.close_idle()
 
     def abort(self) -> None:
@@ -472,8 +469,7 @@ class HttpProtocol(asyncio.Protocol):
             self._time_out()
 
     def _time_out(self) -> None:
-        status = self.connection.timed_out()
-        if status:
+        if status := self.connection.timed_out():
             self._send_error(status)
         else:
             self._abandon_exchange()
@@ -484,9 +480,7 @@ class HttpProtocol(asyncio.Protocol):
         """Return a new deadline for a client that has taken enough since the last one; give up any other."""
         http = self._server.http
         left = self._pending()
-        taken = self._written - left
-        # More than before is what the application has added meanwhile.
-        if left and (taken < 0 or taken >= max(1.0, http.body_min_rate * http.write_timeout)):
+        if took_enough(self._written, left, http):
             self._written = left
             return now + http.write_timeout
         self.abort()
@@ -494,6 +488,4 @@ class HttpProtocol(asyncio.Protocol):
 
     def _pending(self) -> int:
         """Bytes that the client has yet to take."""
-        transport = self.transport
-        left = self._file.left if self._file is not None else 0
-        return left + transport.get_write_buffer_size() + unacknowledged(transport)
+        return (self._file.left if self._file is not None else 0) + pending(self.transport)

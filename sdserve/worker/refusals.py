@@ -29,16 +29,33 @@ class Refusals:
         self._count += 1
         if self._count > _MOST:
             return
-        # Who connects to a unix socket has no address.
-        who = (
-            describe(client, socket.AF_INET)
-            if client
-            else f"a client of {describe(local[0], socket.AF_UNIX)}"
-        )
-        log.info("refused a request from %s with %d: %s", who, error.status, error)
+        log.info("refused a request from %s with %d: %s", _describe(client, local), error.status, error)
+
+    def refused_connection(
+        self, client: tuple[str, int] | None, local: tuple[str, int | None], error: RemoteProtocolError
+    ) -> None:
+        """The same for a connection that is closed without a word."""
+        self._count += 1
+        if self._count <= _MOST:
+            log.info("refused a connection from %s: %s", _describe(client, local), error)
+
+    def shaken_off(self, client: tuple[str, int] | str | None, error: Exception) -> None:
+        """Say that TLS could not begin with a client, under the same limit."""
+        self._count += 1
+        if self._count > _MOST:
+            return
+        who = describe(client, socket.AF_INET) if client else "a client"
+        log.info("no TLS with %s: %s", who, getattr(error, "reason", None) or error)
 
     def tick(self) -> None:
         """A second has passed."""
         if self._count > _MOST:
             log.info("refused %d more requests, which are not listed", self._count - _MOST)
         self._count = 0
+
+
+def _describe(client: tuple[str, int] | None, local: tuple[str, int | None]) -> str:
+    """Name who was refused; who connects to a unix socket has no address."""
+    if client is not None:
+        return describe(client, socket.AF_INET)
+    return f"a client of {describe(local[0], socket.AF_UNIX)}"

@@ -1,9 +1,9 @@
 """A worker at work: its listeners, its connections, its tick, and its end.
 
 The end, in this order: accept no more (the kernel's listener stays, and so does its backlog), tell the
-application, hand each connection over to the heirs as soon as nothing is in flight on it, tell answers that
-go on for long, shut the application down. Where there are no heirs, and when time runs short, connections are
-closed instead. `drain_timeout` cuts off what has not finished.
+application, hand each connection over to the heirs as soon as nothing is in flight on it, close WebSockets,
+tell answers that go on for long, shut the application down. Where there are no heirs, and when time runs
+short, connections are closed instead. `drain_timeout` cuts off what has not finished.
 """
 
 from __future__ import annotations
@@ -13,13 +13,18 @@ import logging
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from heapq import nsmallest
 from math import inf
 
+from sdserve.config.model import Listener
 from sdserve.core.gateway.options import WorkerOptions
+from sdserve.core.http.connection import FIRST_REQUEST
 from sdserve.core.http.options import HttpOptions
+from sdserve.core.websocket.options import WebSocketOptions
 from sdserve.core.wire.moved import Moved
+from sdserve.errors import RemoteProtocolError
 from sdserve.host import scoreboard
 from sdserve.host.scoreboard import ScoreboardRow
 from sdserve.worker.accept import Acceptor
@@ -28,8 +33,14 @@ from sdserve.worker.clock import TICK, Clock
 from sdserve.worker.exchange import Gateway
 from sdserve.worker.handover import Inbox, Outbox
 from sdserve.worker.http import HttpProtocol
+from sdserve.worker.in_flight import InFlight
+from sdserve.worker.peer import Peer
+from sdserve.worker.proxies import Proxies
 from sdserve.worker.recycling import Recycling
 from sdserve.worker.refusals import Refusals
+from sdserve.worker.tls import Handshakes
+from sdserve.worker.tls_contexts import TlsContexts
+from sdserve.worker.websockets import WebSockets
 
 log = logging.getLogger("sdserve.worker")
 
@@ -38,6 +49,10 @@ _LAST_WORD = 1.0
 
 _CLOSING_TIME = 0.2
 """The last part of the time to drain, in which connections are closed in order, and not handed over."""
+
+_QUIET = 5.0
+"""Seconds that a connection which cannot be handed over may be idle while others are: long enough for who
+sends requests one after the other, short enough not to keep a worker for who may never send another."""
 
 _RECLAIMED = 16
 """Idle connections that are closed at once when there is no room for more."""
@@ -64,6 +79,7 @@ class Server:
         loop: asyncio.AbstractEventLoop,
         gateway: Gateway,
         http: HttpOptions,
+        websocket: WebSocketOptions,
         workers: WorkerOptions,
         row: ScoreboardRow,
         access: AccessLog | None,
@@ -75,6 +91,7 @@ class Server:
         self.access = access
         self.clock = Clock(http.server_header)
         self.refusals = Refusals()
+        self.proxies = Proxies(loop, http.head_timeout)
         self._drain_timeout = workers.drain_timeout
         self._drain_soft = workers.drain_soft
         self._recycling = Recycling(workers)
@@ -83,7 +100,19 @@ class Server:
         """Both are counted here and put into the row at each tick; `in_flight` also when a request begins, so
         that the row is right should the loop never turn again."""
         self._protocols: set[HttpProtocol] = set()
+        self._in_flight = InFlight(self._protocols, self.clock.now)
+        self._websockets = gateway.websockets = WebSockets(self, websocket)
+        self._websocket_drain = min(workers.websocket_drain, workers.drain_timeout * (1 - _CLOSING_TIME))
         self._adoptions: set[asyncio.Task[None]] = set()
+        self.tls: dict[str, TlsContexts] = {}
+        """For new connections, by the name of the listener; those not in it speak plain HTTP."""
+        self._handshakes = Handshakes(
+            now=lambda: self.clock.now,
+            standing=lambda: self.clock.standing[0],
+            failed=self._handshake_failed,
+            refused=self._handshake_refused,
+        )
+        self._listeners: dict[str, Listener] = {}
         self._acceptors: list[Acceptor] = []
         self._inbox: Inbox | None = None
         self.outbox: Outbox | None = None
@@ -111,43 +140,71 @@ class Server:
         self.row.words[scoreboard.STATE] = scoreboard.READY
         self._tick()
 
-    def serve(self, listeners: list[socket.socket], mailbox: socket.socket | None = None) -> None:
+    def serve(
+        self, listeners: list[tuple[Listener, socket.socket]], mailbox: socket.socket | None = None
+    ) -> None:
         """Begin to accept from `listeners` and to take over what comes by `mailbox`; they stay their owner's.
 
         Does nothing once it drains.
         """
         if self._drain_deadline is not None:
             return
-        self._acceptors = [Acceptor(self.loop, listener, self.adopt, self._reclaim) for listener in listeners]
+        self._listeners = {options.name: options for options, _ in listeners}
+        self._acceptors = [
+            Acceptor(self.loop, options, listener, self.adopt, self._reclaim)
+            for options, listener in listeners
+        ]
         for acceptor in self._acceptors:
             acceptor.start()
         if mailbox is not None:
-            self._inbox = Inbox(self.loop, mailbox, self.adopt, self._reclaim)
+            self._inbox = Inbox(self.loop, mailbox, self._adopt_moved, self._reclaim)
             self._inbox.start()
 
     # Connections
 
-    def adopt(self, connected: socket.socket, moved: Moved | None = None) -> None:
-        """Take over a connected, non-blocking socket, a new one or one that another worker has served."""
-        if moved is not None:
-            self.row.words[scoreboard.ADOPTED] += 1
-            if self.outbox is not None and self.outbox.send(connected.fileno(), moved):
-                self.row.words[scoreboard.HANDED_OVER] += 1
-                connected.close()  # it is on its way to those who stay
-                return
-        task = self.loop.create_task(self._connect(connected, moved))
+    def _adopt_moved(self, connected: socket.socket, moved: Moved) -> None:
+        """Take over a socket that another worker has served, or send it on."""
+        self.row.words[scoreboard.ADOPTED] += 1
+        if self.outbox is not None and self.outbox.send(connected.fileno(), moved):
+            self.row.words[scoreboard.HANDED_OVER] += 1
+            connected.close()  # it is on its way to those who stay
+            return
+        # Workers of different generations share listeners, and may have read different sections about them.
+        listener = self._listeners.get(moved.listener) or Listener(name=moved.listener)
+        self.adopt(connected, listener, moved)
+
+    def adopt(self, connected: socket.socket, listener: Listener, moved: Moved | None = None) -> None:
+        """Take over a connected, non-blocking socket that came by `listener`, perhaps to another worker."""
+        task = self.loop.create_task(self._connect(connected, listener, moved))
         self._adoptions.add(task)
         task.add_done_callback(self._adoptions.discard)
         self._connections += 1
         if self._most_connections:
             self._check_full()
 
-    async def _connect(self, connected: socket.socket, moved: Moved | None) -> None:
+    async def _connect(self, connected: socket.socket, listener: Listener, moved: Moved | None) -> None:
         try:
-            client, local = _addresses(connected)
-            await self.loop.connect_accepted_socket(
-                lambda: HttpProtocol(self, client, local, moved), connected
-            )
+            peer = Peer(connected)
+            if moved is not None:
+                if moved.header is not None:
+                    peer.introduce(moved.header)
+            elif listener.proxy_protocol:
+                peer.introduce(await self.proxies.read_header(connected, listener, peer))
+            contexts = self.tls.get(listener.name) if moved is None or moved.tls else None
+            # What was only handed over before its TLS is new to HTTP.
+            known = None if contexts is not None else moved
+
+            def make_http() -> HttpProtocol:
+                return HttpProtocol(self, listener, peer, known)
+
+            make: Callable[[], asyncio.Protocol] = make_http
+            if contexts is not None:
+                make = self._handshakes.factory(listener, contexts, make_http, peer.header)
+            await self.loop.connect_accepted_socket(make, connected)
+        except RemoteProtocolError as error:
+            connected.close()
+            self._disconnected()
+            self.refusals.refused_connection(peer.client, peer.local, error)
         except OSError as error:
             connected.close()
             self._disconnected()
@@ -161,17 +218,40 @@ class Server:
         words[scoreboard.CONNECTIONS] += 1
         if self._drain_deadline is None:
             return
-        if self.outbox is None or self.outbox.keeps:
-            protocol.drain(fresh=True)
+        if self.outbox is None or self.outbox.keeps or protocol.tls is not None:
+            protocol.drain(grace=FIRST_REQUEST)
         else:
             self.loop.call_soon(protocol.move)  # its transport is not complete before this has returned
 
     def closed(self, protocol: HttpProtocol) -> None:
         """A connection is gone."""
         self._protocols.discard(protocol)
+        self._in_flight.forget(protocol)
+        self.gone()
+
+    def switched(self, protocol: HttpProtocol, head: bytes) -> None:
+        """A request was answered with `head`, a 101: its connection is none of HTTP's any more."""
+        self._protocols.discard(protocol)
+        self._in_flight.forget(protocol)
+        self.requests += 1
+        self.in_flight -= 1
+        protocol.exchange = None
+        if protocol.access is not None:
+            protocol.access.response_began(head, 0)
+            protocol.access.response_ended(protocol.peer.client)
+
+    def gone(self) -> None:
+        """There is a connection less."""
         self.row.words[scoreboard.CONNECTIONS] -= 1
         self._disconnected()
         self._check_drained()
+
+    def _handshake_failed(self) -> None:
+        self._disconnected()
+        self._check_drained()
+
+    def _handshake_refused(self, transport: asyncio.Transport, error: Exception) -> None:
+        self.refusals.shaken_off(transport.get_extra_info("peername"), error)
 
     def _disconnected(self) -> None:
         self._connections -= 1
@@ -221,6 +301,10 @@ class Server:
         now = self.clock.now
         for protocol in list(self._protocols):
             protocol.tick(now)
+        self._in_flight.tick(now)
+        self._websockets.tick(now)
+        if self._handshakes:
+            self._handshakes.tick(now)
         if self._drain_deadline is not None:
             self._go_on_draining(now)
             return
@@ -228,6 +312,11 @@ class Server:
             self._make_room()
         if reason := self._recycling.reason(self.requests, now):
             self._ask(reason)
+
+    def say_what_is_in_flight(self) -> None:
+        """For a log that is to show why this worker does not go on. At any moment; never raises."""
+        with suppress(Exception):
+            log.error("%s", self._in_flight.describe(time.monotonic()))
 
     # The end
 
@@ -247,6 +336,8 @@ class Server:
             for acceptor in self._acceptors:
                 acceptor.stop()
             self.gateway.draining.set()
+            self.proxies.hurry()
+        self._websockets.drain(self._websocket_drain, restart=heir is not None)
         self._send_away()
         self._check_drained()
 
@@ -264,13 +355,18 @@ class Server:
 
     def _send_away(self) -> None:
         """Have each connection go, or see to it that it goes once it can."""
+        outbox = self.outbox
+        if outbox is None or outbox.keeps:
+            self._handshakes.hurry()
+        else:
+            self.row.words[scoreboard.HANDED_OVER] += self._handshakes.hand_over(outbox)
         # The newest first: there may not be room for all.
         for protocol in sorted(self._protocols, key=lambda one: one.connection.deadline, reverse=True):
-            if self.outbox is None or (self.outbox.keeps and not protocol.connection.requests):
+            if outbox is None or (outbox.keeps and not protocol.connection.requests):
                 protocol.drain()  # the first request on it may be on its way
-            elif self.outbox.is_full:
-                break
-            else:
+            elif protocol.tls is not None:
+                protocol.drain(grace=0.0 if outbox.keeps else _QUIET)
+            elif not outbox.is_full:
                 protocol.move()
 
     def _hand_over_no_more(self) -> None:
@@ -310,7 +406,9 @@ class Server:
         if (
             self._drain_deadline is not None
             and not self._protocols
+            and not self._websockets
             and not self._adoptions
+            and not self._handshakes
             and not self.gateway.busy
             and not self._drained.done()
             and not self._take_last_mail()
@@ -330,14 +428,17 @@ class Server:
             self.outbox = None
 
     def _cut_off(self) -> None:
-        if self._protocols or self.gateway.busy:
+        connections = len(self._protocols) + len(self._websockets)
+        if connections or self.gateway.busy:
             log.warning(
                 "workers.drain_timeout has passed: %d connections are cut off, %d calls are left",
-                len(self._protocols),
+                connections,
                 self.gateway.busy,
             )
         for protocol in list(self._protocols):
             protocol.abort()
+        self._websockets.abort()
+        self._handshakes.abort()
         if not self._drained.done():
             self._drained.set_result(None)
             self._close_mail()
@@ -347,12 +448,3 @@ class Server:
         await self._drained
         assert self._drain_deadline is not None
         await self.gateway.stop(max(self._drain_deadline - time.monotonic(), _LAST_WORD))
-
-
-def _addresses(connected: socket.socket) -> tuple[tuple[str, int] | None, tuple[str, int | None]]:
-    """Return the client's and our own address; None and the path for a unix socket."""
-    local = connected.getsockname()
-    if connected.family == socket.AF_UNIX:
-        return None, (local if isinstance(local, str) else local.decode("utf-8", "surrogateescape"), None)
-    peer = connected.getpeername()
-    return (peer[0], peer[1]), (local[0], local[1])

@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 import socket
 
+from sdserve.config.model import Listener
 from sdserve.errors import BootError
 from sdserve.worker.server import Server
 
 _FIELDS = ("Host: localhost", "User-Agent: sdserve-warmup", "Connection: close")
+_LISTENER = Listener(name="warmup")
 _SHOWN = 200
 """Bytes of an unwelcome answer that are told."""
 _CHUNK = 64 * 1024
@@ -25,7 +27,7 @@ async def warm_up(server: Server, path: str, timeout: float) -> None:
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     theirs.setblocking(False)
-    server.adopt(theirs)
+    server.adopt(theirs, _LISTENER)
     request = "\r\n".join([f"GET {path} HTTP/1.1", *_FIELDS, "", ""])
     try:
         async with asyncio.timeout(timeout):

@@ -20,8 +20,10 @@ from sdserve.core.gateway.options import WorkerOptions
 from sdserve.core.http.request import Request
 from sdserve.worker.clock import TICK
 from sdserve.worker.http import HttpProtocol
+from sdserve.worker.peer import PEER_CREDENTIALS
 from sdserve.worker.threads import ThreadPool
 from sdserve.worker.watchdog import Watchdog
+from sdserve.worker.websockets import WebSockets
 from sdserve.worker.wsgi_exchange import WsgiExchange
 from sdserve.worker.wsgi_files import FileWrapper
 from sdserve.worker.wsgi_inline import InlineExchange
@@ -58,6 +60,8 @@ class WsgiGateway:
         self.watchdog: Watchdog | None = None
         """Ends calls on the loop's own thread that take too long, if that is wanted."""
         self.draining = asyncio.Event()
+        self.websockets: WebSockets
+        """Part of what a gateway has; WSGI knows none."""
         self.context = copy_context()
         """What the context variables of each call begin with."""
         self._options = workers
@@ -67,7 +71,6 @@ class WsgiGateway:
         self._standing: dict[str, Any] = {
             "SCRIPT_NAME": "",
             "wsgi.version": (1, 0),
-            "wsgi.url_scheme": "http",
             "wsgi.errors": sys.stderr,
             "wsgi.multithread": workers.threads > 1,
             "wsgi.multiprocess": True,
@@ -120,16 +123,21 @@ class WsgiGateway:
         """Return what the environs of all requests of a connection have in common."""
         environ = protocol.environ
         if environ is None:
-            host, port = protocol.local
-            address, peer_port = protocol.client or ("", 0)
+            peer = protocol.peer
+            host, port = peer.local
+            address, peer_port = peer.client or ("", 0)
             environ = protocol.environ = {
                 **self._standing,
                 # PEP 3333 wants both, never empty; a unix socket has neither.
                 "SERVER_NAME": host if port is not None else "localhost",
-                "SERVER_PORT": str(port or 80),
+                "SERVER_PORT": str(port or (443 if peer.scheme == "https" else 80)),
                 "REMOTE_ADDR": address,
                 "REMOTE_PORT": str(peer_port) if peer_port else "",
+                "wsgi.url_scheme": peer.scheme,
+                **(protocol.tls.environ() if protocol.tls else {}),
             }
+            if peer.credentials is not None:
+                environ[PEER_CREDENTIALS] = peer.credentials
         return environ
 
     # Time

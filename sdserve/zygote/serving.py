@@ -15,6 +15,7 @@ from sdserve.core import wire
 from sdserve.errors import EXIT_BOOT, EXIT_OK, SdserveError
 from sdserve.host import limits, process
 from sdserve.host.channel import Channel, Received
+from sdserve.host.fds import Fd
 from sdserve.host.worker_context import WorkerContext
 from sdserve.zygote import forking
 from sdserve.zygote.opening import Code, Generation, prepare
@@ -71,7 +72,7 @@ def _open_failed(number: int, error: Exception) -> wire.OpenFailed:
 
 def _obey(channel: Channel, generation: Generation, received: Received) -> None:
     order = received.message
-    if not isinstance(order, wire.ForkWorker) or len(received.descriptors) != 1:
+    if not isinstance(order, wire.ForkWorker) or len(received.descriptors) not in (1, 2):
         _log.error(
             "the supervisor sent %s with %d descriptors, ignoring",
             type(order).__name__,
@@ -79,13 +80,14 @@ def _obey(channel: Channel, generation: Generation, received: Received) -> None:
         )
         return
     end = socket.socket(fileno=received.descriptors[0].steal())
+    certificates = received.descriptors[1] if len(received.descriptors) > 1 else None
 
     def announce(pid: int) -> None:
         channel.send(wire.Forked(generation=order.generation, serial=order.serial, pid=pid))
 
     def work() -> int:
         channel.close()  # it is the zygote's; a copy kept here would hide its end
-        return _work(generation, order, end)
+        return _work(generation, order, end, certificates)
 
     try:
         forking.fork_worker(parent=channel.peer_pid(), announce=announce, work=work)
@@ -97,9 +99,11 @@ def _obey(channel: Channel, generation: Generation, received: Received) -> None:
         )
     finally:
         end.close()
+        if certificates is not None:
+            certificates.close()
 
 
-def _work(generation: Generation, order: wire.ForkWorker, end: socket.socket) -> int:
+def _work(generation: Generation, order: wire.ForkWorker, end: socket.socket, certificates: Fd | None) -> int:
     context = WorkerContext(
         generation=order.generation,
         since_ns=generation.since_ns,
@@ -110,6 +114,7 @@ def _work(generation: Generation, order: wire.ForkWorker, end: socket.socket) ->
         row=generation.scoreboard.row(order.row),
         mailbox=generation.mailbox,
         application=generation.application,
+        certificates=certificates,
     )
     return generation.worker_main(context, generation.configuration)
 

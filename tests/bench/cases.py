@@ -38,6 +38,10 @@ class Case:
     fields: tuple[tuple[str, str], ...] = ()
     body_size: int = 0
     """Bytes to POST; 0 makes it a GET."""
+    message_size: int = 0
+    """Bytes of the WebSocket messages that come back; 0: it is HTTP."""
+    tls: bool = False
+    """Over TLS, on connections that are kept: what is measured is the records, not the handshake."""
 
     @property
     def expected(self) -> bytes:
@@ -55,6 +59,7 @@ class Target:
 
 
 ASGI = ("sdserve", "uvicorn", "granian asgi", "gunicorn asgi")
+WEBSOCKET = ("sdserve", "uvicorn", "granian asgi")
 WSGI = ("sdserve", "gunicorn gthread 1", "gunicorn gthread 8", "granian wsgi")
 THREADED = ("sdserve", "gunicorn gthread 8", "granian wsgi")
 
@@ -71,6 +76,7 @@ CASES = (
     Case(
         name="asgi-fastapi", application="tests.bench.apps.fastapi_hello:app", interface="asgi", servers=ASGI
     ),
+    Case(name="asgi-hello-tls", application=f"{RAW}:asgi_hello", interface="asgi", servers=ASGI, tls=True),
     Case(name="wsgi-hello", application=f"{RAW}:wsgi_hello", interface="wsgi", servers=WSGI),
     Case(
         name="wsgi-12-fields",
@@ -88,10 +94,27 @@ CASES = (
         servers=THREADED,
         threads=8,
     ),
+    Case(
+        name="websocket-16",
+        application=f"{RAW}:asgi_websocket_echo",
+        interface="asgi",
+        servers=WEBSOCKET,
+        message_size=16,
+    ),
+    Case(
+        name="websocket-64k",
+        application=f"{RAW}:asgi_websocket_echo",
+        interface="asgi",
+        servers=WEBSOCKET,
+        message_size=64 * 1024,
+    ),
 )
 
 TARGETS = (
     Target(case="asgi-hello", peer="uvicorn", ratio=1.3),
+    Target(case="websocket-16", peer="uvicorn", ratio=1.3),
+    Target(case="websocket-64k", peer="uvicorn", ratio=1.3),
+    Target(case="asgi-hello-tls", peer="uvicorn", ratio=1.3),
     Target(case="wsgi-hello", peer="gunicorn gthread 1", ratio=5.0),
     Target(case="wsgi-hello", peer="gunicorn gthread 8", ratio=5.0),
 )

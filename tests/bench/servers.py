@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import http.client
 import os
+import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -13,10 +16,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 
+from websockets.exceptions import WebSocketException
+from websockets.sync.client import connect
+
 from tests.bench.cases import Case
+from tests.certificates import Authority
 
 ROOT = Path(__file__).parent.parent.parent
 START_TIMEOUT = 15.0
@@ -28,22 +36,40 @@ class BenchError(Exception):
     """A server did not start, answered wrongly, or failed requests: its figures would mean nothing."""
 
 
+@cache
+def certificate() -> str:
+    """The file of a certificate for 127.0.0.1 with its key, made once a run: P-256, as most are."""
+    directory = tempfile.mkdtemp(prefix="sdserve-bench-")
+    atexit.register(shutil.rmtree, directory)
+    files = Authority(Path(directory)).issue("127.0.0.1")
+    both = Path(directory, "both.pem")
+    both.write_text(Path(files.key).read_text() + Path(files.certificate).read_text())
+    return str(both)
+
+
 def sdserve(case: Case, port: int) -> list[str]:
     options = ["--workers", "1", "--threads", str(case.threads), "--interface", case.interface]
+    if case.tls:
+        options += ["--set", f"listen:http.certificate={certificate()}"]
     return ["sdserve", "run", case.application, "--bind", f"127.0.0.1:{port}", *options]
 
 
 def uvicorn(case: Case, port: int) -> list[str]:
     options = ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
+    if case.tls:
+        options += ["--ssl-certfile", certificate(), "--ssl-keyfile", certificate()]
     return ["uvicorn", case.application, "--host", "127.0.0.1", "--port", str(port), *options]
 
 
 def granian(case: Case, port: int) -> list[str]:
-    options = ["--interface", case.interface, "--http", "1", "--no-ws", "--no-access-log", "--workers", "1"]
+    options = ["--interface", case.interface, "--http", "1", "--no-access-log", "--workers", "1"]
+    options.append("--ws" if case.message_size else "--no-ws")
     if case.interface == "asgi":
         options += ["--loop", "uvloop"]
     else:
         options += ["--blocking-threads", str(case.threads)]
+    if case.tls:
+        options += ["--ssl-certificate", certificate(), "--ssl-keyfile", certificate()]
     return ["granian", case.application, "--host", "127.0.0.1", "--port", str(port), *options]
 
 
@@ -51,6 +77,8 @@ def gunicorn(worker: str, threads: int = 1) -> Callable[[Case, int], list[str]]:
     def command(case: Case, port: int) -> list[str]:
         options = ["--worker-class", worker, "--threads", str(threads), "--workers", "1"]
         options += ["--no-control-socket", "--log-level", "warning"]
+        if case.tls:
+            options += ["--certfile", certificate(), "--keyfile", certificate()]
         return ["gunicorn", case.application, "--bind", f"127.0.0.1:{port}", *options]
 
     return command
@@ -69,7 +97,7 @@ COMMANDS: dict[str, Callable[[Case, int], list[str]]] = {
 
 def versions() -> str:
     """One line that says which versions were compared."""
-    names = ("uvicorn", "httptools", "uvloop", "granian", "gunicorn")
+    names = ("uvicorn", "httptools", "websockets", "uvloop", "granian", "gunicorn")
     return ", ".join(f"{name} {version(name)}" for name in names)
 
 
@@ -127,7 +155,7 @@ def running(name: str, case: Case, *, core: int) -> Iterator[Running]:
         )
         try:
             wait_until_listening(process, port)
-            verify(case, port)
+            (verify_echo if case.message_size else verify)(case, port)
             yield Running(port=port, pid=process.pid, core=core)
         except BenchError as error:
             log.seek(0)
@@ -157,9 +185,20 @@ def wait_until_listening(process: subprocess.Popen[bytes], port: int) -> None:
     raise BenchError(f"does not listen after {START_TIMEOUT:g} s")
 
 
+def trusting() -> ssl.SSLContext:
+    """What a client needs to speak TLS with whoever answers."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 def verify(case: Case, port: int) -> None:
     """Two answers on one connection must be right; a server that closes would be measured reconnecting."""
-    client = http.client.HTTPConnection("127.0.0.1", port, timeout=START_TIMEOUT)
+    kind = (
+        partial(http.client.HTTPSConnection, context=trusting()) if case.tls else http.client.HTTPConnection
+    )
+    client = kind("127.0.0.1", port, timeout=START_TIMEOUT)
     body = case.expected if case.body_size else None
     local_addresses = set()
     try:
@@ -176,6 +215,19 @@ def verify(case: Case, port: int) -> None:
         client.close()
     if len(local_addresses) != 1:
         raise BenchError("does not keep the connection alive")
+
+
+def verify_echo(case: Case, port: int) -> None:
+    """Two messages on one connection must come back as they were."""
+    message = os.urandom(case.message_size)
+    try:
+        with connect(f"ws://127.0.0.1:{port}/", compression=None, open_timeout=START_TIMEOUT) as client:
+            for _ in range(2):
+                client.send(message)
+                if client.recv(START_TIMEOUT) != message:
+                    raise BenchError("does not send back what it got")
+    except (OSError, WebSocketException) as error:
+        raise BenchError(f"failed the trial message: {error!r}") from error
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

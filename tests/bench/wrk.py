@@ -1,9 +1,10 @@
-"""One run of wrk(1), from its command line to its figures."""
+"""One run of wrk(1), or of `echo` for WebSocket, from its command line to its figures."""
 
 from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +32,7 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """What wrk is to do to whom, from which core."""
+    """What is to be done to whom, from which core."""
 
     case: Case
     server: Running
@@ -42,21 +43,25 @@ class Load:
         """Load the server. Raises BenchError for any failed request: such figures mean nothing."""
         command = self.command(seconds)
         server, core = self.server.cpu_seconds(), self.server.core_seconds()
-        # wrk ends by itself after its duration; the margin is for a server that stopped answering.
+        # It ends by itself after its duration; the margin is for a server that stopped answering.
         done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30, check=False)
         if done.returncode:
-            raise BenchError(f"wrk ended with status {done.returncode}: {done.stderr or done.stdout}")
+            raise BenchError(f"the client ended with status {done.returncode}: {done.stderr or done.stdout}")
         server = self.server.cpu_seconds() - server
         core = self.server.core_seconds() - core
         return measurement(parse(done.stdout), server=server, core=core)
 
     def command(self, seconds: int) -> list[str]:
-        command = ["taskset", "--cpu-list", str(self.core), "wrk", "--threads", "1", "--timeout", "10s"]
+        command = ["taskset", "--cpu-list", str(self.core)]
+        if self.case.message_size:
+            numbers = (self.server.port, self.case.message_size, self.connections, seconds)
+            return [*command, sys.executable, "-m", "tests.bench.echo", *map(str, numbers)]
+        command += ["wrk", "--threads", "1", "--timeout", "10s"]
         command += ["--connections", str(self.connections), "--duration", f"{seconds}s"]
         command += ["--script", str(SCRIPT)]
         for name, value in self.case.fields:
             command += ["--header", f"{name}: {value}"]
-        command.append(f"http://127.0.0.1:{self.server.port}/")
+        command.append(f"{'https' if self.case.tls else 'http'}://127.0.0.1:{self.server.port}/")
         if self.case.body_size:
             command += ["--", str(self.case.body_size)]
         return command
@@ -66,7 +71,7 @@ def parse(output: str) -> dict[str, int]:
     """The result that the script printed."""
     lines = [line.removeprefix(MARK) for line in output.splitlines() if line.startswith(MARK)]
     if len(lines) != 1:
-        raise BenchError(f"wrk printed no result:\n{output}")
+        raise BenchError(f"the client printed no result:\n{output}")
     result: dict[str, int] = json.loads(lines[0])
     return result
 

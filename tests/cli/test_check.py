@@ -3,6 +3,7 @@ import sys
 import pytest
 
 from sdserve.host import reachability
+from tests.certificates import Authority
 
 
 @pytest.fixture
@@ -113,3 +114,56 @@ def test_a_proxy_that_can_connect_is_told_so_and_one_that_cannot_why(instance, m
     assert (code, out) == (78, [])
     advice = "daemon may not write to it; set group = daemon in [listen:http]"
     assert err == [f"etc/shop.ini.d/x.conf:3: [listen:http] address: {advice}"]
+
+
+def tls_ini(*lines):
+    text = ["[app]", "application = a:b", "[listen:x]", "address = 127.0.0.1:1", *lines, ""]
+    return "\n".join(text)
+
+
+def test_each_certificate_is_tried_and_named_with_its_line(shell, tmp_path):
+    authority = Authority(tmp_path)
+    good, old, other = (
+        authority.issue("good.example"),
+        authority.issue("old.example", days=-1, age=90),
+        authority.issue("other.example"),
+    )
+    lines = (
+        f"certificate = {good.certificate}",
+        f"  {old.certificate}",
+        f"  {other.certificate}",
+        "  /missing.pem",
+        f"key = {good.key}",
+        f"  {old.key}",
+        f"  {good.key}",
+        f"  {good.key}",
+    )
+    shell.write("etc/shop.ini", tls_ini(*lines))
+    code, _, errors = shell.run("check", "shop")
+    assert code == 78
+    does_not_belong = "the key does not belong to the certificate in"
+    assert [line.partition("shop.ini:")[2] for line in errors] == [
+        "6: [listen:x] certificate: old.example.pem: the certificate has expired, 1 day ago",
+        "8: [listen:x] certificate: /missing.pem cannot be read: No such file or directory",
+        f"11: [listen:x] key: good.example.key: {does_not_belong} other.example.pem",
+    ]
+
+
+def test_authorities_and_ciphers_are_tried_too(shell, tmp_path):
+    authority = Authority(tmp_path)
+    good = authority.issue("good.example")
+    pair = (f"certificate = {good.certificate}", f"key = {good.key}")
+    shell.write("etc/shop.ini", tls_ini(*pair, "client_ca = shop.ini"))
+    [error] = shell.run("check", "shop")[2]
+    assert error.endswith("shop.ini:7: [listen:x] client_ca: etc/shop.ini has no certificate in it")
+    shell.write("etc/shop.ini", tls_ini(*pair, "tls_ciphers = NONSENSE"))
+    [error] = shell.run("check", "shop")[2]
+    assert error.endswith("shop.ini:7: [listen:x] tls_ciphers: OpenSSL knows none of 'NONSENSE'")
+
+
+def test_what_expires_soon_is_no_error_but_said(shell, tmp_path):
+    soon = Authority(tmp_path).issue("soon.example", days=3.5)
+    shell.write("etc/shop.ini", tls_ini(f"certificate = {soon.certificate}", f"key = {soon.key}"))
+    code, lines, _ = shell.run("check", "shop")
+    assert code == 0
+    assert lines[1:] == [f"{soon.certificate}: the certificate expires in 3 days, renew it"]

@@ -9,6 +9,12 @@ def test_a_reload_prints_what_came_of_it(shell, instance):
     assert instance.calls == [("shop", "Reload", None, None)]
 
 
+def test_certificates_alone_can_be_read_again(shell, instance):
+    instance.answer = {"message": "new ones"}
+    assert shell.run("reload", "shop", "--certificates", "--timeout", "5s") == (0, ["new ones"], [])
+    assert instance.calls == [("shop", "ReloadCertificates", None, 5.0)]
+
+
 def test_a_reload_that_failed_prints_the_whole_reason_and_fails(shell, instance):
     instance.answer = RefusedError("no module\nshop\x1b[31m")
     assert shell.run("reload", "shop") == (1, [], ["no module", "shop\\x1b[31m"])

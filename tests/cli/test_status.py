@@ -44,6 +44,16 @@ STATE = {
         },
     ],
     "listeners": [{"name": "http", "address": "127.0.0.1:8000"}],
+    "certificates": [
+        {
+            "listener": "http",
+            "file": "/etc/a.pem",
+            "names": ["a.example", "b.example"],
+            "not_after": 1_800_000_000,
+            "expires_in": 90_061.5,
+        },
+        {"listener": "http", "file": "/b.pem", "names": ["c"], "not_after": 1, "expires_in": -3600.0},
+    ],
     "workers": [
         {
             "slot": 1,
@@ -85,6 +95,10 @@ Generations
 
 Listening
   http: 127.0.0.1:8000
+
+Certificates
+  http: a.example, b.example, expires in 1 d 1 h (/etc/a.pem)
+  http: c, expired 1 h ago (/b.pem)
 
 Workers
   SLOT  PID      GENERATION  STATE    AGE   REQUESTS  IN FLIGHT  CONNECTIONS
@@ -148,11 +162,18 @@ def test_a_status_leaves_out_what_is_not_there(shell, instance):
         "generations": [],
         "workers": [],
         "listeners": [],
+        "certificates": [],
         "hints": [],
         "status": "",
     }
     instance.answer = {"status": {**STATE, **empty, "phase": "new"}}
     assert shell.run("status", "shop")[1] == ["shop: new", "sdserve 1.2, pid 100, for 1 d 2 h"]
+
+
+def test_an_instance_that_does_not_know_certificates_has_none(shell, instance):
+    """It may be older than the command."""
+    instance.answer = {"status": {name: value for name, value in STATE.items() if name != "certificates"}}
+    assert "Certificates" not in shell.run("status", "shop")[1]
 
 
 @pytest.mark.parametrize(

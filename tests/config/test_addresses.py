@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sdserve.config.addresses import read_address
+from sdserve.config.addresses import read_address, read_network
 
 
 @pytest.mark.parametrize(
@@ -62,3 +62,49 @@ def test_any_text_is_an_address_or_refused(text):
     except ValueError:
         return
     assert read_address(address) == address
+
+
+@pytest.mark.parametrize(
+    ("text", "network"),
+    [
+        ("10.0.0.0/8", "10.0.0.0/8"),
+        ("10.0.0.0/255.0.0.0", "10.0.0.0/8"),
+        ("192.0.2.1", "192.0.2.1"),
+        ("192.0.2.1/32", "192.0.2.1"),
+        ("2001:DB8::/32", "2001:db8::/32"),
+        ("::1", "::1"),
+        ("0.0.0.0/0", "0.0.0.0/0"),
+        ("unix", "unix"),
+    ],
+)
+def test_each_network_has_one_spelling_afterwards(text, network):
+    assert read_network(text) == network
+    assert read_network(network) == network
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "'' is neither a network as 10.0.0.0/8 nor an address nor unix"),
+        ("*", "'*' is neither a network as 10.0.0.0/8 nor an address nor unix"),
+        ("localhost", "'localhost' is neither a network as 10.0.0.0/8 nor an address nor unix"),
+        ("10.0.0.0/33", "'10.0.0.0/33' is neither a network as 10.0.0.0/8 nor an address nor unix"),
+        (
+            "10.1.2.3/8",
+            "'10.1.2.3/8' has bits behind its prefix, did you mean 10.0.0.0/8 or only 10.1.2.3?",
+        ),
+        ("::ffff:10.0.0.0/104", "'::ffff:10.0.0.0/104' is IPv4 in IPv6 clothes; write the IPv4 network"),
+    ],
+)
+def test_what_is_no_network_is_refused_with_a_reason(text, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        read_network(text)
+
+
+@given(st.text() | st.from_regex(r"[0-9a-f.:%]+(/[0-9]+)?"))
+def test_any_text_is_a_network_or_refused(text):
+    try:
+        network = read_network(text)
+    except ValueError:
+        return
+    assert read_network(network) == network

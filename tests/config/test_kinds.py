@@ -127,3 +127,32 @@ def test_an_account_has_a_name_or_a_number(text):
 @pytest.mark.parametrize("text", ["www data", "-x", "007", "1a", "a:b", "x" * 32, "%n"])
 def test_nothing_else_is_an_account(text):
     refused(kinds.account(), text, f"{text!r} is no name or number of a user or group")
+
+
+def test_peers_are_networks_with_commas_between_them():
+    kind = kinds.peers()
+    assert kind.read("10.0.0.0/8,unix , ::1") == ("10.0.0.0/8", "unix", "::1")
+    assert kind.show(("10.0.0.0/8", "unix")) == "10.0.0.0/8, unix"
+    assert kind.read(kind.show(())) == ()
+    refused(kind, "10.0.0.0/8,", "'' is neither a network as 10.0.0.0/8 nor an address nor unix")
+
+
+def test_proxy_fields_have_names_of_which_no_two_say_the_same():
+    kind = kinds.proxy_fields()
+    assert kind.read("X-Forwarded-For, x-forwarded-proto") == ("x-forwarded-for", "x-forwarded-proto")
+    assert kind.read("Forwarded, X-Forwarded-Prefix") == ("forwarded", "x-forwarded-prefix")
+    assert kind.read("") == ()
+    refused(kind, "x-forwarded-fro", "'x-forwarded-fro' is not valid, did you mean x-forwarded-for?")
+    refused(
+        kind,
+        "x-forwarded-host, forwarded",
+        "forwarded and x-forwarded-host say the same; name the one that the proxy sets",
+    )
+
+
+def test_a_root_path_has_whole_segments():
+    kind = kinds.root_path()
+    for text in ("", "/shop", "/shop/de-at", "/~user/v1.0"):
+        assert kind.read(text) == text
+    for text in ("shop", "/", "/shop/", "//shop", "/a b", "/%20", "/shop?x", "/../shop", "/shop/."):
+        refused(kind, text, f"{text!r} is not a path like /shop: no slash at its end, nothing to be escaped")

@@ -15,6 +15,8 @@ from sdserve.config.values import Source
 from sdserve.core.fleet.options import FleetOptions
 from sdserve.core.gateway.options import AppOptions, WorkerOptions
 from sdserve.core.http.options import HttpOptions
+from sdserve.core.tls.options import TlsOptions
+from sdserve.core.websocket.options import WebSocketOptions
 from sdserve.errors import ConfigurationError
 from sdserve.host.cpus import usable_cpus
 
@@ -39,6 +41,22 @@ mode = 0600
 owner = shop
 group = www-data
 defer_accept = 5s
+trusted = 10.0.0.0/8, unix
+trusted_fields = Forwarded, X-Forwarded-Prefix
+proxy_protocol = yes
+root_path = /shop
+
+[listen:https]
+address = [::]:443
+certificate = /etc/ssl/a.pem
+    credential:b
+key = /etc/ssl/a.key
+    credential:b.key
+client_ca = /etc/ssl/ca.pem
+client_certificate = optional
+tls_minimum = 1.3
+tls_ciphers = HIGH:!aNULL
+handshake_timeout = 5s
 
 [workers]
 count = 4
@@ -47,6 +65,7 @@ loop = asyncio
 boot_timeout = 2m
 drain_timeout = 1h
 drain_soft = 20s
+websocket_drain = 1m
 max_requests = 10000
 max_age = 1d
 max_memory = 500M
@@ -54,6 +73,7 @@ request_timeout = 1m
 max_queue_time = 10s
 stall_timeout = 0
 min_ready = 2
+idle_exit = 10m
 
 [reload]
 surge = 3
@@ -78,6 +98,14 @@ body_min_rate = 0
 keepalive_timeout = 3s
 write_timeout = 500ms
 server_header = ""
+
+[websocket]
+max_message = 1M
+max_queue = 16
+compression = no
+ping_interval = 30s
+ping_timeout = 0
+close_timeout = 5s
 
 [log]
 level = debug
@@ -104,14 +132,34 @@ AS_CONFIGURED = Configuration(
             owner="shop",
             group="www-data",
             defer_accept=5.0,
+            trusted=("10.0.0.0/8", "unix"),
+            trusted_fields=("forwarded", "x-forwarded-prefix"),
+            proxy_protocol=True,
+            root_path="/shop",
+        ),
+        Listener(
+            name="https",
+            addresses=("[::]:443",),
+            tls=TlsOptions(
+                certificates=("/etc/ssl/a.pem", "credential:b"),
+                keys=("/etc/ssl/a.key", "credential:b.key"),
+                client_ca="/etc/ssl/ca.pem",
+                client_certificate="optional",
+                minimum_version="1.3",
+                ciphers="HIGH:!aNULL",
+                handshake_timeout=5.0,
+            ),
         ),
     ),
-    fleet=FleetOptions(count=4, boot_timeout=120, drain_timeout=3600, stall_timeout=0, min_ready=2, surge=3),
+    fleet=FleetOptions(
+        count=4, boot_timeout=120, drain_timeout=3600, stall_timeout=0, min_ready=2, idle_exit=600, surge=3
+    ),
     workers=WorkerOptions(
         threads=8,
         loop="asyncio",
         drain_timeout=3600,
         drain_soft=20,
+        websocket_drain=60,
         max_requests=10_000,
         max_age=86400,
         max_memory=500 << 20,
@@ -139,6 +187,14 @@ AS_CONFIGURED = Configuration(
         write_timeout=0.5,
         server_header="",
     ),
+    websocket=WebSocketOptions(
+        max_message=1 << 20,
+        max_queue=16,
+        compression=False,
+        ping_interval=30,
+        ping_timeout=0,
+        close_timeout=5,
+    ),
     log=LogOptions(level="debug", access=True),
     environment={"DEBUG": "1"},
 )
@@ -159,6 +215,7 @@ def test_an_application_alone_is_enough(etc):
         fleet=FleetOptions(),
         workers=WorkerOptions(),
         http=HttpOptions(),
+        websocket=WebSocketOptions(),
         log=LogOptions(),
     )
 
@@ -390,3 +447,47 @@ def test_the_example_of_the_manual_is_right(etc):
     example = manual.read_text().split("```ini\n")[1].split("```")[0]
     etc.write("shop.ini", dedent(example))
     assert etc.load().configuration.app.venv == "/srv/shop/current/.venv"
+
+
+@pytest.mark.parametrize(
+    ("lines", "problem"),
+    [
+        ("key = a.key", "4: [listen:a] key: is about TLS, which needs a certificate"),
+        ("client_ca = a.pem", "4: [listen:a] client_ca: is about TLS, which needs a certificate"),
+        (
+            "certificate = a.pem\nkey = a.key\n  b.key",
+            "5: [listen:a] key: there are 2 for 1 certificates; each has one",
+        ),
+        (
+            "certificate = a.pem\nclient_certificate = optional",
+            "5: [listen:a] client_certificate: needs a client_ca, by which certificates of clients can be ",
+        ),
+        (
+            "certificate = credential:",
+            "4: [listen:a] certificate: 'credential:' is not credential: and a name",
+        ),
+        ("certificate = credential:..", "4: [listen:a] certificate: 'credential:..' is not credential: and"),
+        (
+            "certificate = credential:a/b",
+            "4: [listen:a] certificate: 'credential:a/b' is not credential: and",
+        ),
+        ("certificate = a\ntls_ciphers = \u00fc", "5: [listen:a] tls_ciphers: 'ü' is not a cipher list"),
+    ],
+)
+def test_what_makes_no_sense_about_tls(etc, lines, problem):
+    etc.write("shop.ini", f"{APP}[listen:a]\n{lines}\n")
+    with pytest.raises(ConfigurationError) as failure:
+        etc.load()
+    assert f"shop.ini:{problem}" in str(failure.value)
+
+
+def test_who_expects_proxy_headers_says_from_whom(etc):
+    etc.write("shop.ini", APP + "[listen:a]\nproxy_protocol = yes\n[listen:b]\nproxy_protocol = no\n")
+    message = "nobody could connect, as only trusted peers may send such a header; set trusted, too"
+    assert [str(problem) for problem in etc.problems()] == [
+        f"etc/shop.ini:4: [listen:a] proxy_protocol: {message}"
+    ]
+    etc.write("shop.ini", APP + "[listen:a]\nproxy_protocol = yes\ntrusted = 10.0.0.1\n")
+    assert etc.load().configuration.listen[0].trusted == ("10.0.0.1",)
+    etc.write("shop.ini", APP + '[listen:a]\nproxy_protocol = yes\ntrusted = ""\n')
+    assert len(etc.problems()) == 1

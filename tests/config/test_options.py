@@ -7,16 +7,29 @@ from sdserve.config.options import BY_SECTION, OPTIONS
 from sdserve.core.fleet.options import FleetOptions
 from sdserve.core.gateway.options import AppOptions, WorkerOptions
 from sdserve.core.http.options import HttpOptions
+from sdserve.core.tls.options import TlsOptions
+from sdserve.core.websocket.options import WebSocketOptions
 
-OWNERS = (AppOptions, Listener, FleetOptions, WorkerOptions, HttpOptions, LogOptions)
+OWNERS = (
+    AppOptions,
+    Listener,
+    TlsOptions,
+    FleetOptions,
+    WorkerOptions,
+    HttpOptions,
+    WebSocketOptions,
+    LogOptions,
+)
 
 NO_OPTIONS = {
     "Listener.name",
+    "Listener.tls",
     "FleetOptions.backoff_first",
     "FleetOptions.backoff_longest",
     "FleetOptions.backoff_reset",
 }
-"""Not for the user to set: the name is that of the section, the others are constants of the fleet."""
+"""Not for the user to set: the name is that of the section, `tls` has options of its own, the others are
+constants of the fleet."""
 
 names = pytest.mark.parametrize("option", OPTIONS, ids=lambda option: f"{option.section}.{option.name}")
 
@@ -32,7 +45,7 @@ def test_every_field_of_every_options_class_is_declared_exactly_once():
 
 
 def test_the_options_classes_are_those_of_the_configuration():
-    parts = {field.name for field in dataclasses.fields(Configuration)} - {"name", "environment"}
+    parts = {field.name for field in dataclasses.fields(Configuration)} - {"name", "environment"} | {"tls"}
     assert len(parts) == len(OWNERS)
 
 

@@ -3,6 +3,8 @@ import pytest
 from sdserve.config import ini
 from sdserve.config.values import Source, Value, find_option, listener_names, read_values
 
+SECTIONS = "app, listen:NAME, workers, reload, http, websocket, log, environment"
+
 
 def source(text, *, base="/srv"):
     sections, problems = ini.read(text.encode(), "shop.ini")
@@ -123,9 +125,12 @@ def test_an_unknown_option_comes_with_what_was_meant(section, option, hint):
         ("listn:http", "unknown section, did you mean listen:http?"),
         (
             "xyz",
-            "unknown section; the sections are: app, listen:NAME, workers, reload, http, log, environment",
+            f"unknown section; the sections are: {SECTIONS}",
         ),
-        ("", "unknown section; the sections are: app, listen:NAME, workers, reload, http, log, environment"),
+        (
+            "",
+            f"unknown section; the sections are: {SECTIONS}",
+        ),
         ("listen", "a listener has a name, as in [listen:http]"),
         ("listen:", "a listener has a name, as in [listen:http]"),
         ("listen:a b", "the name 'a b' is not printable ASCII without spaces, colons and brackets"),

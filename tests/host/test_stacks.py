@@ -8,7 +8,7 @@ from sdserve.host.stacks import SIGNAL
 PROGRAM = """
 import os, threading
 from sdserve.host import stacks
-stacks.write_on_request()
+stacks.write_on_request(lambda: os.write(2, b"and then this"))
 def stuck_here():
     os.write(1, b"ready")
     os.read(0, 1)
@@ -31,4 +31,5 @@ def test_the_stacks_of_all_threads_are_written_while_it_goes_on():
     _, errors = process.communicate(b"\n", timeout=20)
     assert b"in stuck_here" in errors
     assert b"in wait" in errors
+    assert errors.endswith(b"and then this")
     assert process.returncode == 0

@@ -7,10 +7,12 @@ import select
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import contextmanager, suppress
 
 import pytest
 
+from sdserve.host.control_client import call
 from sdserve.host.fds import Fd
 from sdserve.host.scoreboard import Scoreboard
 from tests.notify_socket import NotifySocket
@@ -68,6 +70,41 @@ def serve(run, tmp_path):
             yield server
 
     return serve
+
+
+@pytest.fixture
+def command(tmp_path):
+    """Runs a command to the instance; exit code and lines of standard output and standard error together."""
+
+    def command(*arguments):
+        done = subprocess.run(
+            [sys.executable, "-m", "sdserve", *arguments],
+            cwd=ROOT,
+            env={**os.environ, "RUNTIME_DIRECTORY": str(tmp_path)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+            text=True,
+            timeout=TIMEOUT,
+        )
+        return done.returncode, done.stdout.splitlines()
+
+    return command
+
+
+@pytest.fixture
+def status(tmp_path, monkeypatch):
+    """Asks the instance for its status."""
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    return lambda: call("shop", "Status", timeout=TIMEOUT)["status"]
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + TIMEOUT
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it does not come to that"
+        time.sleep(0.01)
+    return found
 
 
 def ask(server, target="/"):

@@ -8,12 +8,10 @@ import pty
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
-from sdserve.host.control_client import call
-from tests.run.conftest import ask
+from tests.run.conftest import ask, wait_until
 from tests.serving import ROOT, TIMEOUT
 
 SOURCE = """\
@@ -65,43 +63,8 @@ def configure(tmp_path, *lines, application="shop:application"):
     (tmp_path / "shop.ini").write_text("\n".join(text))
 
 
-@pytest.fixture
-def command(tmp_path):
-    """Runs a command to the instance; exit code and lines of standard output and standard error together."""
-
-    def command(*arguments):
-        done = subprocess.run(
-            [sys.executable, "-m", "sdserve", *arguments],
-            cwd=ROOT,
-            env={**os.environ, "RUNTIME_DIRECTORY": str(tmp_path)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
-            text=True,
-            timeout=TIMEOUT,
-        )
-        return done.returncode, done.stdout.splitlines()
-
-    return command
-
-
-@pytest.fixture
-def status(tmp_path, monkeypatch):
-    """Asks the instance for its status."""
-    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
-    return lambda: call("shop", "Status", timeout=TIMEOUT)["status"]
-
-
 def pids(state):
     return {worker["pid"] for worker in state["workers"] if worker["state"] == "ready"}
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + TIMEOUT
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it does not come to that"
-        time.sleep(0.01)
-    return found
 
 
 def test_a_reload_runs_the_new_code_and_says_so(shop, release, command, tmp_path):

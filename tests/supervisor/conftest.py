@@ -22,6 +22,7 @@ from sdserve.core.fleet.model import Fleet
 from sdserve.core.fleet.options import FleetOptions
 from sdserve.core.gateway.options import AppOptions, WorkerOptions
 from sdserve.core.http.options import HttpOptions
+from sdserve.core.websocket.options import WebSocketOptions
 from sdserve.host import binding, channel, process
 from sdserve.host.addresses import parse
 from sdserve.host.scoreboard import Scoreboard
@@ -82,6 +83,7 @@ def make_configuration(directory, application="serve", **options):
         fleet=FleetOptions(),
         workers=WorkerOptions(),
         http=HttpOptions(),
+        websocket=WebSocketOptions(),
         log=LogOptions(),
         environment={"FROM_CONFIGURATION": "yes"},
     )

@@ -3,9 +3,11 @@ from __future__ import annotations
 import os
 import pty
 import socket
+from dataclasses import replace
 
 import pytest
 
+from sdserve.core.tls.options import TlsOptions
 from sdserve.host import logs
 from sdserve.host.listeners import ListenSocket
 from sdserve.supervisor import banner
@@ -34,10 +36,22 @@ def test_with_a_control_socket_it_tells_the_command(house, monkeypatch):
     assert "sdserve reload test" in text
 
 
-def test_a_unix_socket_is_written_as_configured(tmp_path):
+def test_a_unix_socket_is_written_as_configured(house, tmp_path):
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(f"{tmp_path}/web.sock")
-        assert banner.url(ListenSocket("web", listener)) == f"unix:{tmp_path}/web.sock"
+        url = banner.url(ListenSocket("web", listener), house.configuration)
+        assert url == f"unix:{tmp_path}/web.sock"
+
+
+def test_a_listener_with_a_certificate_is_an_https_address(house):
+    [listener] = house.listeners
+    secure = replace(house.configuration.listen[0], tls=TlsOptions(certificates=("/a.pem",)))
+    port = listener.socket.getsockname()[1]
+    for section, url in (
+        (secure, f"https://127.0.0.1:{port}/"),
+        (replace(secure, name="x"), f"http://127.0.0.1:{port}/"),
+    ):
+        assert banner.url(listener, replace(house.configuration, listen=(section,))) == url
 
 
 def test_only_a_terminal_gets_it(house, monkeypatch, tmp_path):

@@ -132,6 +132,16 @@ def test_newer_code_than_the_generations_is_told(worker, caplog):
     assert "runs code that is newer than its generation: /srv/a.py and 1 more; reload" in caplog.text
 
 
+def test_code_that_has_changed_on_the_disk_is_told_once(worker, caplog):
+    changed = wire.CodeChanged(generation=1, serial=1, changed=("/srv/a.py", "/srv/b.py"))
+    for _ in range(2):
+        assert worker(changed) == []
+    text = "files of the code that generation 1 runs have changed: /srv/a.py and 1 more; reload to run"
+    assert caplog.text.count(text) == 1
+    assert worker(wire.CodeChanged(generation=1, serial=1, changed=("/srv/c.py",))) == []
+    assert "have changed: /srv/c.py; reload" in caplog.text
+
+
 def test_a_terminal_that_hangs_up_asks_to_stop(start, monkeypatch):
     supervisor = start()
     monkeypatch.setattr(Terminal, "is_gone", lambda terminal: True)

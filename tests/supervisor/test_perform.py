@@ -299,7 +299,7 @@ def test_the_level_of_the_log_is_that_of_the_generation_that_serves(opened, capl
 def test_who_asked_is_answered(supervisor, tmp_path):
     poller = supervisor.house.poller
     with TemporaryDirectory(dir="/tmp") as directory, socket(AF_UNIX) as client:
-        control = Control(ControlSocket(Path(directory)), poller, status=dict, check=print)
+        control = Control(ControlSocket(Path(directory)), poller, status=dict, check=print, renew=str)
         supervisor.house.control = control
         client.settimeout(20)
         client.connect(f"{directory}/control")

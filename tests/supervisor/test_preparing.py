@@ -235,6 +235,7 @@ class Clients:
             house.poller,
             status=dict,
             check=lambda token: preparing.check(house, token),
+            renew=str,
         )
 
     def ask(self):

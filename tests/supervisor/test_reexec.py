@@ -29,7 +29,9 @@ def house(start):
     supervisor.order(effects.Fork(generation=1, serial=1, slot=1))
     supervisor.wait_for(events.WorkerReady)
     with TemporaryDirectory(dir="/tmp") as directory:
-        house.control = Control(ControlSocket(Path(directory)), house.poller, status=dict, check=print)
+        house.control = Control(
+            ControlSocket(Path(directory)), house.poller, status=dict, check=print, renew=str
+        )
         yield house
         house.control.close()
         house.control = None

@@ -59,7 +59,9 @@ class Full:
                 Worker(generation=1, serial=serial, slot=serial - 4, row=row, channel=ours, since=3.5, **more)
             )
         house.row_of(house.workers[5]).words[scoreboard.REQUESTS] = 1234
-        house.control = Control(ControlSocket(directory), house.poller, status=dict, check=self.check)
+        house.control = Control(
+            ControlSocket(directory), house.poller, status=dict, check=self.check, renew=str
+        )
 
     def check(self, token):
         raise AssertionError("nobody asks")
@@ -221,7 +223,7 @@ def test_who_waits_for_an_answer_gets_it_from_the_other_program(full):
     for client in control._clients.values():
         client.socket.detach()
     control._clients.clear()
-    resumed = Control(control._listener, poller, status=lambda: {"name": "shop"}, check=full.check)
+    resumed = Control(control._listener, poller, status=lambda: {"name": "shop"}, check=full.check, renew=str)
     resumed.resume(said["clients"], __version__)
     assert dict(poller.poll(0)) == {}, "nobody is listened to who waits"
     answers = {

@@ -118,6 +118,16 @@ def test_a_serving_instance_tells_what_it_has(serving, tmp_path):
     assert state["hints"] == ["not all workers run the same code, reload to have them do so: /srv/a.py"]
 
 
+def test_code_that_has_changed_on_the_disk_is_hinted_at_until_it_is_reloaded(serving):
+    serving.house.workers[1].outdated = {"/srv/b.py", "/srv/a.py"}
+    hint = "files of the running code have changed, reload to run the new code: /srv/a.py, /srv/b.py"
+    assert serving.status()["hints"] == [hint]
+    serving.tell(events.ReloadAsked(0))
+    assert serving.status()["hints"] == []
+    serving.run_until(lambda fleet: fleet.last_reload)
+    assert serving.status()["hints"] == []
+
+
 def test_a_reload_is_told_while_it_goes_on_and_afterwards(serving):
     serving.tell(events.ReloadAsked(0))
     state = serving.status()

@@ -25,6 +25,11 @@ MOUNTS = {
         f"/usr/lib/systemd/{kind}-generators/sdserve-generator": CHECKOUT / "systemd/sdserve-generator"
         for kind in ("system", "user")
     },
+    **{
+        f"/usr/lib/systemd/system/sdserve-certificates@.{kind}": CHECKOUT
+        / f"systemd/sdserve-certificates@.{kind}"
+        for kind in ("path", "service")
+    },
     "/usr/lib/tmpfiles.d/sdserve.conf": CHECKOUT / "systemd/tmpfiles.conf",
     _APPLICATIONS: CHECKOUT / "tests/system/applications",
     "/srv/examples": EXAMPLES,

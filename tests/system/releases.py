@@ -34,6 +34,7 @@ PACKAGES = (
     "python3-fastapi",
     "python3-flask",
     "python3-h11",
+    "python3-websockets",
     "python3-systemd",
     "python3-uvloop",
     "systemd",

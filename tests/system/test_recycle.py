@@ -1,21 +1,16 @@
-"""Workers that are replaced all the time because they have had their share of requests."""
+"""Workers that are replaced because they have had their share of requests, of time, or of memory."""
 
 from __future__ import annotations
 
 import pytest
 
-from sdserve.config.options import BY_SECTION
 from tests.load.report import Report
-from tests.system.deployment import ASGI, WSGI_4, Deployment, Flavour
+from tests.system.deployment import ASGI, WSGI_4, Deployment, Flavour, one_each
 from tests.system.machine import Machine
 from tests.system.promises import check_nobody_notices
+from tests.system.waiting import wait_for
 
-pytestmark = [
-    pytest.mark.system,
-    pytest.mark.skipif(
-        "max_requests" not in BY_SECTION["workers"], reason="no worker asks to be recycled yet"
-    ),
-]
+pytestmark = pytest.mark.system
 
 COUNT = 2
 CONTROL_REQUESTS = 400
@@ -44,3 +39,52 @@ def test_a_storm_of_recycling_is_noticed_by_nobody(machine: Machine, flavour: Fl
     report = check_nobody_notices(attempt)
     assert {server.slot for server in report.served} == {"1", "2"}
     assert len({server.pid for server in report.served}) > 4 * COUNT
+
+
+HOARD = """
+HOARDED = []
+def hoard():
+    if sum(map(len, HOARDED)) < 200_000_000:
+        HOARDED.append(b"x" * 2_000_000)
+"""
+HOARDING = {
+    "wsgi-4": f"""{HOARD}
+inner = application
+def application(environ, start_response):
+    hoard()
+    return inner(environ, start_response)
+""",
+    "asgi": f"""{HOARD}
+inner = application
+async def application(scope, receive, send):
+    hoard()
+    await inner(scope, receive, send)
+""",
+}
+
+
+@one_each(WSGI_4, ASGI)
+def test_workers_that_are_old_or_have_grown_are_replaced_and_nobody_notices(
+    machine: Machine, flavour: Flavour
+) -> None:
+    shop = Deployment(machine, flavour, count=COUNT)
+    shop.put("r2", after=HOARDING[flavour.name])
+
+    def all_new() -> None:
+        before = set(shop.workers())
+        wait_for(lambda: not before & set(shop.workers()), what="all workers are others")
+
+    with shop.load() as load:
+        load.wait_for_requests(CONTROL_REQUESTS)
+        shop.configure(count=COUNT, lines=["max_age = 2s"])
+        shop.reload()
+        all_new()
+        shop.configure(count=COUNT, lines=["max_memory = 100M"])
+        shop.switch("r2")
+        shop.reload()
+        all_new()
+        report = load.stop()
+    assert not report.faults(), report.faults()
+    journal = shop.instance.journal()
+    assert "wants to be replaced: workers.max_age" in journal
+    assert "wants to be replaced: workers.max_memory" in journal

@@ -31,8 +31,10 @@ def test_a_supervisor_killed_again_and_again_fails_no_request(machine: Machine, 
 
     def meanwhile(kill: int) -> subprocess.CompletedProcess[str] | None:
         """What is under way when it dies: nothing, a reload, or an upgrade."""
-        command = (None, "reload", "upgrade")[kill % 3]
-        return command and machine.run("sdserve", command, shop.instance.name, check=False)
+        command = ("", "reload", "upgrade")[kill % 3]
+        if not command:
+            return None
+        return machine.run("sdserve", command, shop.instance.name, check=False)
 
     with ThreadPoolExecutor(1) as threads, shop.load(kept=False) as load:
         load.wait_for_requests(CONTROL_REQUESTS)
@@ -42,7 +44,7 @@ def test_a_supervisor_killed_again_and_again_fails_no_request(machine: Machine, 
             let_pass(chance.uniform(0.0, 0.5))
             shop.instance.kill(victim)
             going_on.result(timeout=60)
-            wait_for(lambda old=victim: shop.instance.main_pid() not in (0, old), what="it was started again")
+            wait_until_restarted(shop.instance, victim)
             shop.instance.wait_for_state("active")
         load.wait_for_requests(CONTROL_REQUESTS)
         report = load.stop()
@@ -64,9 +66,8 @@ def test_a_request_in_flight_is_answered_and_others_do_not_wait_for_it(
     hello.start()
     gate = Gate(hello.machine, "/run/gate")
     worker = hello.worker_pid()
+    pending = hello.request("/gate")
     with gate.held():
-        pending = hello.request("/wait?gate=/run/gate")
-        gate.wait_until_reached()
         hello.kill(hello.main_pid())
         successor = hello.worker_pid()
         assert successor != worker, "the old one accepts nothing any more"
@@ -109,7 +110,7 @@ def test_sockets_of_our_own_outlive_the_supervisor(hello: Instance, place: str) 
         with connect() as client:  # never refused: the socket is there all the time
             client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
             assert client.recv(100).startswith(b"HTTP/1.1 200")
-        wait_for(lambda old=victim: hello.main_pid() not in (0, old), what="it was started again")
+        wait_until_restarted(hello, victim)
     assert "in use" not in hello.journal()
     assert hello.property("NFileDescriptorStore") == "2", "the listener and the state"
 
@@ -118,3 +119,7 @@ def test_sockets_of_our_own_outlive_the_supervisor(hello: Instance, place: str) 
     hello.machine.systemctl("restart", hello.service)
     assert hello.get("/").status == 200
     assert hello.property("NFileDescriptorStore") == "2"
+
+
+def wait_until_restarted(instance: Instance, victim: int) -> None:
+    wait_for(lambda: instance.main_pid() not in (0, victim), what="another supervisor was started")

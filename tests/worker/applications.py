@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import threading
 import time
 
 STUCK = 600.0
@@ -16,6 +17,13 @@ def wsgi(environ, start_response):
     if environ["PATH_INFO"] == "/print":
         print("printed by the application")
     return [os.environ["SDSERVE_SLOT"].encode()]
+
+
+def changing_wsgi():
+    """An application beside which a module was imported that the test can change."""
+    import changing  # noqa: F401
+
+    return wsgi
 
 
 def make_wsgi():
@@ -116,3 +124,27 @@ class StuckParts:
             time.sleep(STUCK)
         elif self._kind == "/part":
             print("closed by sdserve", file=sys.stderr)
+
+
+def stands_still_sync(environ, start_response):
+    """Holds up the loop, in the way the path names."""
+    print("still")
+    stand_still(environ["PATH_INFO"])
+
+
+def stand_still(kind):
+    if kind == "/sleep":
+        time.sleep(STUCK)
+    elif kind == "/lock":
+        lock = threading.Lock()
+        lock.acquire()
+        lock.acquire()
+    while True:
+        pass
+
+
+async def stands_still_async(scope, receive, send):
+    """Answers never, but lets the loop turn."""
+    assert scope["type"] == "http"
+    print("still")
+    await asyncio.sleep(STUCK)

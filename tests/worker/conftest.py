@@ -9,6 +9,7 @@ import pytest
 
 from sdserve.host.mailbox import Mailbox
 from sdserve.worker.server import Heir
+from tests.certificates import Authority
 from tests.worker import forking, serving
 from tests.worker.moving import named, named_async
 
@@ -23,6 +24,8 @@ def serve(loop_kind, monkeypatch):
     """Start a worker for an application; it is drained at the end of the test."""
     monkeypatch.setattr("sdserve.worker.server.TICK", serving.TICK)
     monkeypatch.setattr("sdserve.worker.http.TICK", serving.TICK)
+    monkeypatch.setattr("sdserve.worker.websocket.TICK", serving.TICK)
+    monkeypatch.setattr("sdserve.worker.tls.TICK", serving.TICK)
     monkeypatch.setattr("sdserve.worker.asgi.TICK", serving.TICK)
     monkeypatch.setattr("sdserve.worker.wsgi.TICK", serving.TICK)
     level = logging.getLogger("sdserve").level
@@ -79,6 +82,12 @@ def make_box():
             return box
 
         yield make_box
+
+
+@pytest.fixture
+def authority(tmp_path):
+    """Whom clients trust."""
+    return Authority(tmp_path)
 
 
 @pytest.fixture

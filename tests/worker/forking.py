@@ -30,6 +30,7 @@ class WorkerProcess:
         files=0,
         preload=False,
         since_ns=0,
+        look_every=60.0,
         boot_timeout=60.0,
         mailbox=None,
         **workers,
@@ -48,6 +49,7 @@ class WorkerProcess:
                 "files": files,
                 "preload": preload,
                 "since_ns": since_ns,
+                "look_every": look_every,
                 "fleet": {"boot_timeout": boot_timeout},
                 "workers": {"loop": loop, **workers},
             }

@@ -3,7 +3,7 @@
     python -m tests.worker.process CHANNEL LISTENER [MAILBOX] JSON
 
 The arguments are inherited descriptors and
-{"application", "fleet", "workers", "files", "preload", "since_ns"}.
+{"application", "fleet", "workers", "files", "preload", "since_ns", "look_every"}.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from sdserve.config.model import Configuration, LogOptions
 from sdserve.core.fleet.options import FleetOptions
 from sdserve.core.gateway.options import AppOptions, WorkerOptions
 from sdserve.core.http.options import HttpOptions
+from sdserve.core.websocket.options import WebSocketOptions
 from sdserve.host.importer import import_application
 from sdserve.host.scoreboard import Scoreboard
 from sdserve.host.worker_context import WorkerContext
+from sdserve.worker import code_watch
 from sdserve.worker.boot import worker_main
 
 
@@ -33,6 +35,7 @@ def main() -> int:
         fleet=FleetOptions(**options["fleet"]),
         workers=WorkerOptions(**options["workers"]),
         http=HttpOptions(),
+        websocket=WebSocketOptions(),
         log=LogOptions(),
     )
     context = WorkerContext(
@@ -46,6 +49,7 @@ def main() -> int:
         row=Scoreboard.create(1).row(0),
         application=import_application(options["application"]) if options["preload"] else None,
     )
+    code_watch.PERIOD = options["look_every"]
     if options["files"]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (options["files"], options["files"]))
     with channel, listener:

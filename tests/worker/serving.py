@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -21,14 +22,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from sdserve.config.model import NO_TLS, Listener
 from sdserve.core.gateway.interface import ASGI, AUTO, detect_interface
 from sdserve.core.gateway.options import WorkerOptions
 from sdserve.core.http.options import HttpOptions
+from sdserve.core.tls.options import TlsOptions
+from sdserve.core.websocket.options import WebSocketOptions
 from sdserve.host.scoreboard import WORDS, ScoreboardRow
+from sdserve.host.tls import read_material
 from sdserve.worker.access import AccessLog
 from sdserve.worker.asgi import AsgiGateway
 from sdserve.worker.boot import new_event_loop
 from sdserve.worker.server import Heir, Server
+from sdserve.worker.tls_contexts import contexts_of
 from sdserve.worker.wsgi import WsgiGateway
 
 TIMEOUT = 10.0
@@ -159,11 +165,14 @@ class Worker:
         request_timeout: float = 0.0,
         max_queue_time: float = 0.0,
         workers: dict[str, Any] | None = None,
+        websocket: dict[str, Any] | None = None,
         mailbox: socket.socket | None = None,
         access: bool = False,
         unix: str = "",
         ipv6: bool = False,
         send_buffer: int = 0,
+        tls: TlsOptions = NO_TLS,
+        listen: dict[str, Any] | None = None,
         **http: Any,
     ) -> None:
         self.log = Records()
@@ -182,8 +191,10 @@ class Worker:
             max_queue_time=max_queue_time,
             **(workers or {}),
         )
+        self._websocket = WebSocketOptions(**(websocket or {}))
         self._mailbox = mailbox
         self._access = access
+        self.section = Listener(name="http", tls=tls, **(listen or {}))
         self._listener = _listen(unix, ipv6, send_buffer)
         self.address = self._listener.getsockname()
         self._clients: list[Client] = []
@@ -215,13 +226,16 @@ class Worker:
 
     async def _serve(self) -> None:
         if self._interface == ASGI:
-            gateway: Any = AsgiGateway(self._application, self.loop, self._options.request_timeout)
+            gateway: Any = AsgiGateway(
+                self._application, self.loop, self._options.request_timeout, self._websocket
+            )
         else:
             gateway = WsgiGateway(self._application, self.loop, self._options, self._http.body_memory)
         self.server = Server(
             loop=self.loop,
             gateway=gateway,
             http=self._http,
+            websocket=self._websocket,
             workers=self._options,
             row=self.row,
             access=AccessLog() if self._access else None,
@@ -230,10 +244,24 @@ class Worker:
         if isinstance(gateway, WsgiGateway):
             gateway.retire = self.server.retire
         await gateway.start()
+        self.use_certificates()
         self.server.stand_by()
-        self.server.serve([self._listener], self._mailbox)
+        self.server.serve([(self.section, self._listener)], self._mailbox)
         self._started.set()
         await self.server.wait_drained()
+
+    def use_certificates(self) -> None:
+        """Read the files of the listener, if it has some, and show new connections what they hold."""
+        if self.section.tls.is_on:
+            self.server.tls = contexts_of([self.section], {"http": read_material(self.section.tls)})
+
+    def connect_tls(self, context: ssl.SSLContext, name: str = "a.example") -> Client:
+        """A new connection that speaks TLS."""
+        connected = socket.create_connection(self.address, TIMEOUT)
+        # An end without the good-bye of TLS raises SSLEOFError.
+        wrapped = context.wrap_socket(connected, server_hostname=name, suppress_ragged_eofs=False)
+        self._clients.append(Client(wrapped))
+        return self._clients[-1]
 
     def connect(self, receive_buffer: int = 0) -> Client:
         """A new connection; with a small `receive_buffer` its client can be seen not to read."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import socket
 
+from sdserve.config.model import Listener
 from sdserve.worker.accept import Acceptor
 from sdserve.worker.boot import new_event_loop
 
@@ -18,9 +19,12 @@ def accept_one(loop_kind, family, address):
             listener.setblocking(False)
             client.connect(listener.getsockname())
             accepted = loop.create_future()
-            acceptor = Acceptor(loop, listener, accepted.set_result, lambda: None)
+            acceptor = Acceptor(
+                loop, Listener(name="web"), listener, lambda *came: accepted.set_result(came), lambda: None
+            )
             acceptor.start()
-            connected = await asyncio.wait_for(accepted, 10)
+            connected, options = await asyncio.wait_for(accepted, 10)
+            assert options.name == "web"
             acceptor.stop()
             return connected
 

@@ -57,6 +57,20 @@ def test_a_client_on_a_unix_socket_has_no_address(serve, tmp_path):
     assert text.startswith('unix "GET / HTTP/1.1" 200 5 ')
 
 
+def test_the_client_is_the_one_that_a_proxy_names(serve, threads):
+    worker = serve(application, threads=threads, access=True, listen={"trusted": ("127.0.0.0/8",)})
+    client = worker.connect()
+    for value in (b"192.0.2.1", b"unknown", b"192.0.2.66, 192.0.2.2:80"):
+        client.request(b"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: %b\r\n\r\n" % value)
+    client.request()
+    assert [line.partition(" ")[0] for line in lines(worker)] == [
+        "192.0.2.1",
+        "unknown",
+        "192.0.2.2",
+        "127.0.0.1",
+    ]
+
+
 def test_a_request_that_is_cut_off_has_its_line_too(serve, threads):
     worker = serve(application, threads=threads, access=True)
     client = worker.connect()

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+import select
 import signal
 import time
 
 import pytest
 
-from sdserve.core.wire.messages import MOST_CHANGED, BootFailed, Drain, Forked, Ready, RecycleAsked, Serve
+from sdserve.core.wire.messages import (
+    MOST_CHANGED,
+    BootFailed,
+    Certificates,
+    CodeChanged,
+    Drain,
+    Forked,
+    Ready,
+    RecycleAsked,
+    Serve,
+)
 from sdserve.errors import EXIT_BOOT, EXIT_OK
-from sdserve.host import stacks
+from sdserve.host import memfd, stacks
 from tests.worker.serving import REQUEST
 
 IDENTITY = {"generation": 3, "serial": 14}
@@ -68,6 +81,52 @@ def test_a_worker_writes_its_stacks_when_it_is_asked_to(fork):
         assert worker.process.poll() is None
     worker.tell(Drain(**IDENTITY))
     assert worker.end()[0] == EXIT_OK
+
+
+def test_a_worker_tells_when_files_of_its_code_change(fork, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    code = tmp_path / "changing.py"
+    code.write_text("")
+    worker = fork("changing_wsgi", since_ns=1, look_every=0.05)
+    assert isinstance(worker.told(), Ready)
+    for number in itertools.count():  # perhaps it has not even looked once
+        code.write_text(f"{number}")
+        if select.select([worker.channel], [], [], 0.1)[0]:
+            break
+        assert worker.process.poll() is None
+    assert worker.told() == CodeChanged(**IDENTITY, changed=(str(code),))
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+@pytest.mark.parametrize("kind", ["sleep", "spin", "lock", "async"])
+def test_with_its_stacks_a_worker_says_what_is_in_flight(fork, loop, kind):
+    """Wherever the loop stands still, as long as that is in Python."""
+    worker = fork(f"stands_still_{'async' if kind == 'async' else 'sync'}", loop=loop)
+    worker.told()
+    worker.connect().send(f"GET /{kind}?secret=1 HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+    assert worker.process.stdout.readline() == "still\n"
+    lines = []
+    for _ in range(2):  # asked again, it says it again
+        worker.process.send_signal(stacks.SIGNAL)
+        while "in flight" not in (line := worker.process.stderr.readline()):
+            lines.append(line)
+            assert worker.process.poll() is None
+        said = f"1 request is in flight, the oldest for \\d s: GET /{kind} from 127"
+        assert re.search(f"error worker 2 of generation 3: {said}", line)
+    assert any(f"in {'stand_still' if kind != 'async' else 'run'}" in line for line in lines)
+
+
+def test_certificates_that_make_no_sense_change_nothing(fork):
+    worker = fork("wsgi")
+    worker.told()
+    with memfd.sealed("nonsense", b"nonsense") as nonsense:
+        worker.tell(Certificates(**IDENTITY), nonsense)
+    worker.tell(Certificates(**IDENTITY))
+    assert worker.connect().request().status == 200
+    worker.tell(Drain(**IDENTITY))
+    status, errors = worker.end()
+    assert status == EXIT_OK
+    assert errors.count("the certificates stay as they were: certificates came that cannot be read") == 1
 
 
 def test_a_worker_that_loses_its_supervisor_drains(fork):

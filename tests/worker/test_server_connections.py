@@ -123,7 +123,7 @@ def test_a_connection_that_is_gone_before_it_is_served_does_not_count(serve, mon
     def fail(_):
         raise OSError(107, "Transport endpoint is not connected")
 
-    monkeypatch.setattr("sdserve.worker.server._addresses", fail)
+    monkeypatch.setattr("sdserve.worker.server.Peer", fail)
     for _ in range(3):
         assert worker.connect().is_over()
     monkeypatch.undo()

@@ -19,6 +19,7 @@ from sdserve.core import wire
 from sdserve.core.fleet.options import FleetOptions
 from sdserve.core.gateway.options import AppOptions, WorkerOptions
 from sdserve.core.http.options import HttpOptions
+from sdserve.core.websocket.options import WebSocketOptions
 from sdserve.host import channel, process
 from sdserve.host.mailbox import Mailbox
 from sdserve.host.scoreboard import Scoreboard
@@ -57,6 +58,7 @@ class ZygoteProcess:
             fleet=FleetOptions(),
             workers=WorkerOptions(),
             http=HttpOptions(),
+            websocket=WebSocketOptions(),
             log=LogOptions(),
         )
         defaults = {

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 from sdserve.core.fleet import leaving, queries
 from sdserve.core.fleet.causes import seconds
-from sdserve.core.fleet.effects import Effect, Log
+from sdserve.core.fleet.effects import Dump, Effect, Log
 from sdserve.core.fleet.events import Resumed, Started, StopAsked, TimePassed, WentIdle
 from sdserve.core.fleet.model import (
+    DUMP_TIME,
     Change,
     Fleet,
     Generation,
@@ -59,7 +60,7 @@ def stop_at_once(fleet: Fleet, _: StopAsked, __: float) -> Change:
 
 
 def judge(fleet: Fleet, _: TimePassed, now: float) -> Change:
-    """Kill whoever had a deadline and missed it.
+    """Kill whoever had a deadline and missed it; of a worker somebody should see before what it is at.
 
     Only here, not whenever a clock is at hand: what has happened by now has been told before this
     event, so that nobody is killed whose good news is in the queue.
@@ -67,7 +68,8 @@ def judge(fleet: Fleet, _: TimePassed, now: float) -> Change:
     effects: tuple[Effect, ...] = ()
     for worker in fleet.workers.values():
         if worker.deadline is not None and worker.deadline <= now:
-            fleet, orders = _kill_overdue_worker(fleet, worker)
+            is_to_be_seen = not (worker.is_unborn or worker.is_dumped)
+            fleet, orders = (_dump if is_to_be_seen else _kill_overdue_worker)(fleet, worker, now)
             effects += orders
     for generation in fleet.generations.values():
         if generation.deadline is not None and generation.deadline <= now:
@@ -76,7 +78,14 @@ def judge(fleet: Fleet, _: TimePassed, now: float) -> Change:
     return fleet, effects
 
 
-def _kill_overdue_worker(fleet: Fleet, worker: Worker) -> Change:
+def _dump(fleet: Fleet, worker: Worker, now: float) -> Change:
+    """The last moment in which it may still do what it was to do."""
+    log = Log("error", f"{queries.name_of(worker)}: {_reproach(fleet, worker)}, asking for its stacks")
+    seen = replace(worker, deadline=now + DUMP_TIME, is_dumped=True)
+    return fleet.with_worker(seen), (log, Dump(worker.generation, worker.serial))
+
+
+def _kill_overdue_worker(fleet: Fleet, worker: Worker, _: float) -> Change:
     reason = _reproach(fleet, worker)
     log = Log("error", f"{queries.name_of(worker)}: {reason}, killing it")
     fleet = leaving.blame_worker(fleet, worker, f"was killed: {reason}")

@@ -109,7 +109,7 @@ def send_home(fleet: Fleet, worker: Worker, why: str, now: float) -> Change:
     match worker.state:
         case WorkerState.READY | WorkerState.STALLED:
             # One that has stalled may still turn to it, and has as long as any other.
-            return drain_worker(fleet, replace(worker, deadline=latest, reason=""))
+            return drain_worker(fleet, replace(worker, deadline=latest, is_dumped=False, reason=""))
         case WorkerState.BOOTING:
             # It has nothing to finish, and would hear of a drain only once it has booted.
             return kill_worker(fleet, worker, f"{why} while it was booting")

@@ -67,6 +67,8 @@ class WorkerState(Enum):
     """Of a worker that the fleet does not know (any more)."""
 
 
+DUMP_TIME = 1.0
+"""Seconds that a worker has for writing its stacks, before it is killed."""
 STRAY = 0
 """In place of a slot, for a worker that nobody waits for. Slots count from 1."""
 
@@ -88,6 +90,8 @@ class Worker:
     ready_since: float | None = None
     heir: int | None = None
     """The generation that it was told to hand its connections over to; 0: none; None: it does not drain."""
+    is_dumped: bool = False
+    """Whether its stacks have been asked for in the state it is in, which is done before it is killed."""
     reason: str = ""
     """Why it failed, stalled or was killed."""
 

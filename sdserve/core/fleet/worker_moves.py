@@ -16,11 +16,8 @@ from sdserve.core.fleet.events import (
     WorkerRecovered,
     WorkerStalled,
 )
-from sdserve.core.fleet.model import STRAY, Change, Fleet, Worker, WorkerState
+from sdserve.core.fleet.model import DUMP_TIME, STRAY, Change, Fleet, Worker, WorkerState
 from sdserve.core.fleet.status import prospect
-
-DUMP_TIME = 1.0
-"""Seconds that a worker which has stalled has for writing its stacks, before it is killed."""
 
 
 def boot(fleet: Fleet, event: WorkerForked, _: float) -> Change:
@@ -76,7 +73,7 @@ def forget_unborn(fleet: Fleet, event: ForkFailed, now: float) -> Change:
 def serve(fleet: Fleet, event: WorkerReady, now: float) -> Change:
     """From here on it takes connections, and is told to go before it is killed."""
     worker = fleet.workers[event.serial]
-    ready = replace(worker, state=WorkerState.READY, deadline=None, ready_since=now)
+    ready = replace(worker, state=WorkerState.READY, deadline=None, ready_since=now, is_dumped=False)
     fleet = fleet.with_worker(ready).with_slot(replace(fleet.slots[worker.slot], trouble=""))
     fleet = fleet.with_generation(replace(fleet.generations[worker.generation], served=True))
     log = Log("info", f"{queries.name_of(worker)} is ready")
@@ -94,7 +91,9 @@ def fail(fleet: Fleet, event: WorkerFailed, now: float) -> Change:
     """A worker that did serve cannot any more; it may still finish what it has."""
     worker = fleet.workers[event.serial]
     deadline = now + fleet.generations[worker.generation].options.drain_limit
-    failed = replace(worker, state=WorkerState.FAILED, deadline=deadline, reason=event.reason)
+    failed = replace(
+        worker, state=WorkerState.FAILED, deadline=deadline, is_dumped=False, reason=event.reason
+    )
     return leaving.blame_worker(fleet, worker, f"failed: {event.reason}").with_worker(failed), ()
 
 
@@ -118,7 +117,8 @@ def suspect(fleet: Fleet, event: WorkerStalled, now: float) -> Change:
     worker = fleet.workers[event.serial]
     how = "busy" if event.busy else "blocked"
     reason = f"its loop has not turned for {causes.seconds(event.seconds)}, it is {how}"
-    stalled = replace(worker, state=WorkerState.STALLED, deadline=now + DUMP_TIME, reason=reason)
+    deadline = now + DUMP_TIME
+    stalled = replace(worker, state=WorkerState.STALLED, deadline=deadline, is_dumped=True, reason=reason)
     log = Log("error", f"{queries.name_of(worker)} has stalled: {reason}")
     return fleet.with_worker(stalled), (log, Dump(event.generation, event.serial))
 
@@ -126,7 +126,7 @@ def suspect(fleet: Fleet, event: WorkerStalled, now: float) -> Change:
 def go_on(fleet: Fleet, event: WorkerRecovered, _: float) -> Change:
     """Just in time."""
     worker = fleet.workers[event.serial]
-    serving = replace(worker, state=WorkerState.READY, deadline=None, reason="")
+    serving = replace(worker, state=WorkerState.READY, deadline=None, is_dumped=False, reason="")
     return fleet.with_worker(serving), (Log("warning", f"{queries.name_of(worker)} goes on"),)
 
 

@@ -33,9 +33,15 @@ _EXTENSIONS: dict[str, dict[str, Any]] = {
 
 
 def http_scope(
-    request: Request, client: Address, server: tuple[str, int | None], state: dict[str, Any] | None
+    request: Request,
+    client: Address,
+    server: tuple[str, int | None],
+    scheme: str,
+    state: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """Return the `http` connection scope; `state` is copied into it if the application has a lifespan.
+
+    `client` and `scheme` are those of the connection; the request's own `origin` goes before them.
 
     No dictionary that can be written into is shared with another scope: middleware does write into them.
     """
@@ -46,7 +52,7 @@ def http_scope(
         "asgi": {"version": "3.0", "spec_version": "2.5"},
         "http_version": "1.1",
         "method": request.method,
-        "scheme": "http",
+        "scheme": scheme,
         # Bytes that are not UTF-8 become U+FFFD, as other servers have it; raw_path has what was sent.
         "path": unquote(path) if "%" in path else path,
         "raw_path": request.path,
@@ -63,6 +69,13 @@ def http_scope(
         del scope["extensions"]["http.response.early_hint"], scope["extensions"]["http.response.trailers"]
     if state is not None:
         scope["state"] = state.copy()
+    if (origin := request.origin) is not None:
+        scope["client"] = origin.client
+        scope["scheme"] = origin.scheme
+        if origin.root_path:
+            # Frameworks expect the whole path, as clients see it, and take `root_path` off its front.
+            scope["root_path"] = origin.root_path
+            scope["path"] = origin.prefix + scope["path"]
     return scope
 
 
@@ -138,6 +151,20 @@ def _check_file(message: Mapping[str, Any]) -> str:
     return ""
 
 
+def _check_accept(message: Mapping[str, Any]) -> str:
+    subprotocol = message.get("subprotocol")
+    if not isinstance(subprotocol, str | None):
+        return f"a subprotocol that is no str but {_kind(subprotocol)}"
+    return _check_headers(message)
+
+
+def _check_close(message: Mapping[str, Any]) -> str:
+    code, reason = message.get("code", 1000), message.get("reason")
+    if not isinstance(code, int | None):
+        return f"a code that is no int but {_kind(code)}"
+    return "" if isinstance(reason, str | None) else f"a reason that is no str but {_kind(reason)}"
+
+
 def _kind(value: object) -> str:
     return type(value).__name__
 
@@ -148,4 +175,7 @@ _CHECKS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "http.response.early_hint": _check_links,
     "http.response.pathsend": _check_path,
     "http.response.zerocopysend": _check_file,
+    "websocket.accept": _check_accept,
+    "websocket.close": _check_close,
+    "websocket.http.response.start": _check_start,
 }

@@ -35,6 +35,8 @@ class WorkerOptions:
     """How long a request may wait for a thread of the pool; 0: for ever."""
     drain_soft: float = 10.0
     """How long an answer that has begun may go on once a worker drains, before the application is told."""
+    websocket_drain: float = 15.0
+    """Over how long the WebSockets of a worker that drains are closed, if others serve on."""
     max_requests: int = 0
     """A worker that has answered so many asks to be replaced; 0: never."""
     max_age: float = 0.0

@@ -42,7 +42,14 @@ def make_environ(request: Request, standing: dict[str, Any], body_size: int) -> 
     environ["REQUEST_METHOD"] = request.method
     path = request.path
     # PEP 3333: native strings that hold bytes, latin-1 decoded.
-    environ["PATH_INFO"] = (unquote_to_bytes(path) if b"%" in path else path).decode("latin-1")
+    decoded = (unquote_to_bytes(path) if b"%" in path else path).decode("latin-1")
+    environ["PATH_INFO"] = decoded
+    if (origin := request.origin) is not None:
+        environ["REMOTE_ADDR"], port = origin.client or ("", 0)
+        environ["REMOTE_PORT"] = str(port or "")
+        environ["wsgi.url_scheme"] = origin.scheme
+        environ["SCRIPT_NAME"] = origin.root_path
+        environ["PATH_INFO"] = decoded[len(origin.root_path) - len(origin.prefix) :]
     environ["QUERY_STRING"] = request.query.decode("ascii")
     environ["SERVER_PROTOCOL"] = "HTTP/1.1" if request.minor else "HTTP/1.0"
     variables = _VARIABLES

@@ -38,7 +38,7 @@ body that nobody wants; nothing any more."""
 _LARGEST_DISCARD = 64 * 1024
 """A body that the application did not read: up to this many bytes are thrown away to keep the connection."""
 
-_FIRST_REQUEST = 1.0
+FIRST_REQUEST = 1.0
 """Seconds that a new connection has for its first request once we drain."""
 
 _TOO_LONG = "the application sent more than its Content-Length; the rest was cut off"
@@ -54,6 +54,7 @@ class Connection:
         "_chunks",
         "_clean",
         "_draining",
+        "_grace",
         "_head_only",
         "_input",
         "_options",
@@ -76,6 +77,7 @@ class Connection:
         self._input = self._parser.input
         self._state = _IDLE
         self._draining = False
+        self._grace = 0.0
         self._received = 0
         self._remaining = 0
         self._head_only = False
@@ -250,6 +252,12 @@ class Connection:
         self.must_close = True
         self.deadline = inf
 
+    def leave(self) -> bytes:
+        """The connection speaks another protocol from now on: return what was received of that."""
+        unused, self._input.data = self.unused, b""
+        self._state = _CLOSED
+        return unused
+
     # Bytes out
 
     def send_continue(self, now: float) -> bytes:
@@ -410,7 +418,7 @@ class Connection:
 
     def _end_exchange(self, now: float) -> None:
         self.request = None
-        if self.must_close or self._draining:
+        if self.must_close or (self._draining and not self._grace):
             self.abandon()
             self._clean = True
         elif self._input.data:
@@ -418,7 +426,7 @@ class Connection:
             self.deadline = now + self._options.head_timeout
         else:
             self._state = _IDLE
-            self.deadline = now + self._options.keepalive_timeout
+            self.deadline = now + (self._grace or self._options.keepalive_timeout)
 
     def send_error(self, status: int, standing: Standing) -> bytes:
         """Return a whole error response, or b"" if a response has begun; the connection must then be closed.
@@ -444,15 +452,16 @@ class Connection:
 
     # Time
 
-    def drain(self, now: float, *, fresh: bool = False) -> bool:
+    def drain(self, now: float, *, grace: float = 0.0) -> bool:
         """Finish the current exchange, then close; True if there is none and it may go at once.
 
-        A `fresh` one has come from another worker a moment ago.
+        With `grace` it has so many seconds for one more request, whose answer says that it is the last.
         """
         self._draining = True
-        if self._state == _IDLE and (fresh or not self.requests):
+        self._grace = grace
+        if self._state == _IDLE and (grace or not self.requests):
             # Just accepted: its first request is on its way and has nowhere else to go.
-            self.deadline = min(self.deadline, now + _FIRST_REQUEST)
+            self.deadline = min(self.deadline, now + (grace or FIRST_REQUEST))
             return False
         return self._state in (_IDLE, _CLOSED)
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sdserve.core.proxy.origin import Origin
+
 CHUNKED = -1
 """`Request.length` of a body in chunks."""
 
@@ -17,6 +22,8 @@ class Request:
     order and duplicates (RFC 9110 section 5.3); in absolute-form the target's authority has replaced `host`.
     `length` is the body's: 0 for none, `CHUNKED`, or the Content-Length. `keep_alive` says that the client
     lets the connection persist, `expects_continue` that it waits for 100 (Continue) to send the body.
+    `proxied` are those of `fields` by which proxies tell about their clients, None if there are none;
+    `origin` is what was made of them, None if all is as the connection says.
     """
 
     __slots__ = (
@@ -26,7 +33,9 @@ class Request:
         "length",
         "method",
         "minor",
+        "origin",
         "path",
+        "proxied",
         "query",
         "target",
         "upgrade",
@@ -42,6 +51,8 @@ class Request:
         self.keep_alive = minor == 1
         self.expects_continue = False
         self.upgrade = b""
+        self.proxied: list[Field] | None = None
+        self.origin: Origin | None = None
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.target!r} HTTP/1.{self.minor} length={self.length}>"

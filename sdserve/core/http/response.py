@@ -164,7 +164,8 @@ class Head:
             return self.lines[0][9:12] not in (b"204", b"205")
         if kind == CONNECTION:
             self.close = self.close or b"close" in value.lower()
-            return False
+            # RFC 9110 section 15.5.22: it says what to upgrade to.
+            return value.lower() == b"upgrade" and self.lines[0][9:12] == b"426"
         if kind == DATE:
             self.own |= 1
         elif kind == SERVER:

@@ -9,9 +9,17 @@ from __future__ import annotations
 from sdserve.core.http.grammar import CONTENT_LENGTH, CONTROLS, HOST, TARGET_CHARACTERS, TOKEN, VERSION
 from sdserve.core.http.options import HttpOptions
 from sdserve.core.http.request import CHUNKED, Field, Request
+from sdserve.core.proxy import names as proxied
 from sdserve.errors import RemoteProtocolError
 
-SPECIAL = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection", b"expect", b"upgrade"})
+SPECIAL = proxied.ALL | {
+    b"host",
+    b"content-length",
+    b"transfer-encoding",
+    b"connection",
+    b"expect",
+    b"upgrade",
+}
 """Names of the fields that `apply_fields` reads; the others are the application's."""
 
 _METHODS = {
@@ -162,6 +170,10 @@ def apply_fields(  # noqa: C901 - one flat branch a field is the plainest form, 
             codings = (codings or []) + value.lower().split(b",")
         elif name == b"expect":
             _apply_expect(request, value)
+        elif name != b"upgrade":
+            if request.proxied is None:
+                request.proxied = []
+            request.proxied.append((name, value))
         elif request.minor:  # RFC 9110 section 7.8: not in HTTP/1.0
             request.upgrade = request.upgrade + b", " + value if request.upgrade else value
     if hosts != 1 and (hosts or request.minor):

@@ -70,6 +70,15 @@ type Outcome (
   age: float
 )
 
+# What a listener shows to clients. Seconds: since 1970, and from now; what has expired has less than 0.
+type Certificate (
+  listener: string,
+  file: string,
+  names: []string,
+  not_after: int,
+  expires_in: float
+)
+
 type State (
   name: string,
   version: string,
@@ -82,6 +91,7 @@ type State (
   last_reload: ?Outcome,
   generations: []Generation,
   listeners: []Listener,
+  certificates: []Certificate,
   workers: []Worker,
   hints: []string
 )
@@ -89,6 +99,10 @@ type State (
 # Open a new generation from the configuration and the code as they are now, and have it take over worker by
 # worker. Answers when it has, or when it has failed and the generation before serves on.
 method Reload() -> (message: string)
+
+# Read the files of certificates and keys again, for new connections. No worker is replaced. Answers when all
+# workers have been told, or when the files cannot be used and all stays as it was.
+method ReloadCertificates() -> (message: string)
 
 # As Reload, and have the program that supervises replaced by what is installed now, under the same process
 # id.
@@ -103,7 +117,7 @@ method Status() -> (status: State)
 # What a reload, an upgrade or a restart would change: the configuration is read, and nothing is done.
 method Check() -> (hints: []string)
 
-# The new generation was given up. The first line is a summary.
+# The new generation, or the new certificates, were given up. The first line is a summary.
 error ReloadFailed (reason: string)
 
 # Nothing has changed but what the reason says. Its first line is a summary.
@@ -153,6 +167,11 @@ class Reload:
 
 
 @dataclass(frozen=True, slots=True)
+class ReloadCertificates:
+    """Answered at once, by a message or by `RELOAD_FAILED`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Upgrade:
     """Answered as `Reload` is, or by `UPGRADE_FAILED`."""
 
@@ -174,7 +193,7 @@ class Status:
     """Answered at once."""
 
 
-Request = Reload | Upgrade | Scale | Status | Check
+Request = Reload | ReloadCertificates | Upgrade | Scale | Status | Check
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,6 +266,7 @@ def _invalid(parameter: str) -> Answer:
 
 METHODS: dict[str, tuple[tuple[str, ...], Callable[[Mapping[str, Any], str], Request | Answer]]] = {
     f"{INTERFACE}.Reload": ((), lambda *_: Reload()),
+    f"{INTERFACE}.ReloadCertificates": ((), lambda *_: ReloadCertificates()),
     f"{INTERFACE}.Upgrade": ((), lambda *_: Upgrade()),
     f"{INTERFACE}.Scale": (("count",), _scale),
     f"{INTERFACE}.Status": ((), lambda *_: Status()),

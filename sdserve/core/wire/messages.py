@@ -2,8 +2,8 @@
 
     supervisor -> zygote    Open, ForkWorker
     zygote -> supervisor    Opened or OpenFailed, Forked or ForkRefused
-    worker -> supervisor    Ready or BootFailed, RecycleAsked
-    supervisor -> worker    Serve, Drain
+    worker -> supervisor    Ready or BootFailed, RecycleAsked, CodeChanged
+    supervisor -> worker    Serve, Drain, Certificates
     supervisor -> preparer  Prepare
     preparer -> supervisor  Prepared or PrepareRefused
 
@@ -27,7 +27,7 @@ PROTOCOL = 3
 KEEPER = -1
 """In place of an heir's generation: the supervisor has connections kept for the case of a restart."""
 MOST_CHANGED = 20
-"""Files that `Ready` names, so that it fits a packet whatever they are called."""
+"""Files that a message names, so that it fits a packet whatever they are called."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,11 @@ class OpenFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForkWorker:
-    """Fork one worker. Descriptor: its end of the channel between it and the supervisor."""
+    """Fork one worker.
+
+    Descriptors: its end of the channel between it and the supervisor, and, if a listener speaks TLS, what
+    `core.tls.material` encodes.
+    """
 
     generation: int = 0
     serial: int = 0
@@ -183,12 +187,30 @@ class PrepareRefused:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Certificates:
+    """Show new connections these. Descriptor: what `core.tls.material` encodes, for all listeners."""
+
+    generation: int = 0
+    serial: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecycleAsked:
     """The worker wants to be replaced, and serves until it is told to drain."""
 
     generation: int = 0
     serial: int = 0
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeChanged:
+    """Files of modules that the worker runs are others now than when it imported them."""
+
+    generation: int = 0
+    serial: int = 0
+    changed: tuple[str, ...] = ()
+    """Those that were not told before, at most `MOST_CHANGED`."""
 
 
 Message = (
@@ -201,8 +223,10 @@ Message = (
     | Ready
     | BootFailed
     | RecycleAsked
+    | CodeChanged
     | Serve
     | Drain
+    | Certificates
     | Prepare
     | Prepared
     | PrepareRefused

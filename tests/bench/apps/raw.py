@@ -36,6 +36,16 @@ async def asgi_echo(scope, receive, send):
     await send({"type": "http.response.body", "body": body})
 
 
+async def asgi_websocket_echo(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await lifespan(receive, send)
+        return
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] == "websocket.receive":
+        await send({"type": "websocket.send", "bytes": message["bytes"]})
+
+
 async def lifespan(receive, send):
     await receive()
     await send({"type": "lifespan.startup.complete"})

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import Enum
 from pathlib import Path
 
 from sdserve.core.fleet.disregard import contradict, ignore
 from sdserve.core.fleet.transitions import FLEET_MOVES, WORKER_MOVES, ZYGOTE_MOVES, Row
+from tests.core.fleet import arrows
 
 BEGIN = "<!-- Drawn by `python -m tests.core.fleet.diagram docs/fleet.md`. -->\n"
 END = "<!-- End of the drawing. -->\n"
@@ -22,8 +23,21 @@ SHORT = {ignore.__name__: "", contradict.__name__: "!"}
 
 
 def drawing() -> str:
-    """Return one Markdown table for each machine: a column for each state, a row for each event."""
-    return "\n".join(_table(title, table) for title, table in TABLES.items())
+    """Return a list of arrows and one Markdown table for each machine: a column for each state."""
+    found = arrows.walk()
+    return "\n".join(
+        f"**{title}**\n\n{_arrows(table, found)}\n{_table(table)}" for title, table in TABLES.items()
+    )
+
+
+def _arrows(table: Mapping[Enum, Row], found: Collection[tuple[Enum, Enum]]) -> str:
+    """Which states follow each; the end of what is gone or has ended is left out."""
+    lines = ["```"]
+    for state in table:
+        following = [after.name for after in table if (state, after) in found]
+        if following:
+            lines.append(f"{state.name:<10} → {', '.join(following)}")
+    return "\n".join([*lines, "```", ""])
 
 
 def with_drawing(manual: str) -> str:
@@ -35,11 +49,9 @@ def with_drawing(manual: str) -> str:
     return f"{before}{begin}\n{drawing()}\n{end}{after}"
 
 
-def _table(title: str, table: Mapping[Enum, Row]) -> str:
+def _table(table: Mapping[Enum, Row]) -> str:
     kinds = list(next(iter(table.values())))
     lines = [
-        f"**{title}**",
-        "",
         _line("", *(state.name for state in table)),
         _line(*["---"] * (len(table) + 1)),
         *(_line(f"`{kind.__name__}`", *(_cell(row, kind) for row in table.values())) for kind in kinds),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sdserve.core.fleet import events, queries
-from sdserve.core.fleet.effects import Effect, ExtendTimeout, Fork, Log, NotifyStatus, Serve
+from sdserve.core.fleet.effects import Dump, Effect, ExtendTimeout, Fork, Log, NotifyStatus, Serve
 from sdserve.core.fleet.machine import Fleet, step
-from sdserve.core.fleet.model import Generation, Slot, Worker
+from sdserve.core.fleet.model import DUMP_TIME, Generation, Slot, Worker
 from sdserve.core.fleet.options import FleetOptions
 
 
@@ -61,6 +61,13 @@ class Story:
         """Time passes in one leap."""
         self.now += seconds
         return self.tell(events.TimePassed())
+
+    def waits_in_vain(self, seconds: float) -> list[Effect]:
+        """Time passes until workers have missed deadlines, and then until their stacks are written."""
+        orders = self.waits(seconds)
+        assert orders
+        assert all(isinstance(order, Dump) for order in orders)
+        return self.waits(DUMP_TIME)
 
     def sleeps_until_the_deadline(self) -> list[Effect]:
         deadline = queries.next_deadline(self.fleet)

@@ -7,6 +7,7 @@ from sdserve.core.fleet.effects import (
     CloseGeneration,
     Drain,
     DropGeneration,
+    Dump,
     Exit,
     Kill,
     KillZygote,
@@ -55,7 +56,7 @@ def test_who_does_not_drain_in_time_is_killed() -> None:
     story.zygote_exits(0)
     story.worker_exits(1, 0)
     assert story.waits(29.9) == []
-    assert story.waits(0.1) == [Kill(1, 2)]
+    assert story.waits_in_vain(0.1) == [Kill(1, 2)]
     assert story.status == "Stopping, 1 worker killed"
     assert queries.next_deadline(story.fleet) is None
     assert story.worker_exits(2, -9) == [DropGeneration(1), Exit(0)]
@@ -146,8 +147,9 @@ def test_who_was_leaving_before_keeps_the_shorter_deadline() -> None:
         Drain(1, 4),  # once more, for there are no heirs any more
         CloseGeneration(1),
     ]
-    assert story.waits(20) == [Kill(1, 4)]
-    assert story.waits(10) == [Kill(1, 2), Kill(1, 3), Kill(1, 5), KillZygote(1)]
+    assert story.waits_in_vain(20) == [Kill(1, 4)]
+    assert story.waits(9) == [Dump(1, 2), Dump(1, 3), Dump(1, 5), KillZygote(1)]
+    assert story.waits(1) == [Kill(1, 2), Kill(1, 3), Kill(1, 5)]
 
 
 def test_who_was_killed_before_is_neither_drained_nor_killed_again() -> None:

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from sdserve.core.fleet import effects, events, queries
-from sdserve.core.fleet.machine import step
-from sdserve.core.fleet.model import Phase, WorkerState, ZygoteState
+from sdserve.core.fleet.machine import Fleet, step
+from sdserve.core.fleet.model import DUMP_TIME, Phase, WorkerState, ZygoteState
 from sdserve.core.fleet.options import FleetOptions
+from tests.core.fleet import arrows
 from tests.core.fleet.kernel import Kernel, Process, Zygote
 from tests.core.fleet.world import World
 
@@ -29,6 +30,11 @@ BAD = (ZygoteState.FAILED, ZygoteState.KILLED)
 BEGINNINGS = st.sampled_from(["new", "new", "full", "full", "full", "rolling"])
 
 
+def follows_the_arrows(fleet: Fleet, event: events.Event, now: float) -> None:
+    """Those of the manual."""
+    assert arrows.trace(fleet, event, now) <= arrows.walk()
+
+
 class Histories(RuleBasedStateMachine):
     """Most of them begin with a full fleet, or with one that rolls: chance hardly ever leads to these."""
 
@@ -38,6 +44,7 @@ class Histories(RuleBasedStateMachine):
     def begin(self, options: FleetOptions, later: FleetOptions, beginning: str) -> None:
         self.world = World(options)
         self.world.kernel.next_options = later
+        self.world.told = follows_the_arrows
         self.token = 0
         if beginning == "new":
             return
@@ -263,7 +270,7 @@ class Histories(RuleBasedStateMachine):
         latest = world.now + max((one.drain_limit for one in options), default=0)
         world.runs_dry(Kernel.buries_the_killed)
         assert world.fleet.phase is Phase.ENDED
-        assert world.now <= latest
+        assert world.now <= latest + DUMP_TIME
 
     def _stops_now_when_asked_twice(self) -> None:
         world = self._stopping()

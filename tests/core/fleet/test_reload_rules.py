@@ -82,7 +82,7 @@ def test_a_reload_keeps_its_own_times() -> None:
     story.worker_is_ready(2)
     story.zygote_exits(0)
     assert story.waits(29.9) == []
-    assert story.waits(0.1) == [Kill(1, 1)], "it drains as long as it was meant to"
+    assert story.waits_in_vain(0.1) == [Kill(1, 1)], "it drains as long as it was meant to"
 
 
 Failure = Callable[[Story], list[Effect]]
@@ -94,7 +94,9 @@ FAILURES = [
     pytest.param(
         lambda s: s.worker_exits(3, 1), "first new worker died while it booted (exit code 1)", id="died"
     ),
-    pytest.param(lambda s: s.waits(60), "first new worker was killed: not ready within 60 s", id="late"),
+    pytest.param(
+        lambda s: s.waits_in_vain(60), "first new worker was killed: not ready within 60 s", id="late"
+    ),
     pytest.param(
         lambda s: s.zygote_exits(1, generation=2), "new zygote died (exit code 1)", id="zygote-died"
     ),

@@ -53,7 +53,7 @@ def test_the_only_slot_fails_to_boot_and_the_service_gives_up() -> None:
 
 def test_a_boot_that_takes_too_long_is_a_failure_too() -> None:
     story = booting(1)
-    assert story.waits(60) == [Kill(1, 1)]
+    assert story.waits_in_vain(60) == [Kill(1, 1)]
     assert story.worker_exits(1, -9) == [NotifyStopping(), CloseGeneration(1)]
 
 

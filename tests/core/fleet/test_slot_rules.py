@@ -103,7 +103,7 @@ def test_a_worker_that_stalls_is_not_recycled_but_its_slot_is_when_it_goes_on() 
     story.worker_is_forked(3)
     assert story.worker_is_ready(3) == [Drain(1, 1, heir=1)]
     assert story.waits(29.9) == [], "it may still turn to it"
-    assert story.waits(0.1) == [Kill(1, 1)]
+    assert story.waits_in_vain(0.1) == [Kill(1, 1)]
 
 
 def test_a_successor_lost_with_its_zygote_is_no_fault_of_the_slot() -> None:

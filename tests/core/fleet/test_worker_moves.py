@@ -17,7 +17,7 @@ from sdserve.core.fleet.effects import (
     NotifyStopping,
     Serve,
 )
-from sdserve.core.fleet.model import Phase, WorkerState
+from sdserve.core.fleet.model import DUMP_TIME, Phase, WorkerState
 from tests.core.fleet.story import Story, booting, fork, full, opened, trying
 
 
@@ -48,6 +48,43 @@ def test_a_worker_that_gets_ready_too_late_is_not_told_to_serve() -> None:
     assert Kill(2, 3) in story.effects
     story.worker_is_ready(3)
     assert story.effects == []
+
+
+def test_a_worker_that_misses_its_deadline_is_seen_before_it_is_killed() -> None:
+    story = booting(1)
+    assert story.waits(60) == [Dump(1, 1)]
+    assert story.last_words.endswith("pid 101): not ready within 60 s, asking for its stacks")
+    assert story.waits(DUMP_TIME - 0.001) == []
+    assert story.waits(0.001) == [Kill(1, 1)]
+
+
+def test_a_worker_that_makes_it_in_the_last_moment_serves_and_is_seen_again_when_it_drains() -> None:
+    story = booting(1)
+    story.waits(60)
+    story.worker_is_ready(1)
+    assert story.effects[0] == Serve(1, 1)
+    story.is_told_to_stop()
+    assert Dump(1, 1) in story.waits(30)
+    assert story.waits(DUMP_TIME) == [Kill(1, 1)]
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_worker_that_stalled_and_does_not_drain_is_seen_again(fails: bool) -> None:
+    story = full(1)
+    story.worker_stalls(1)
+    if fails:
+        story.worker_fails(1)
+    else:
+        story.is_told_to_stop()
+    assert Dump(1, 1) in story.waits(30)
+
+
+def test_a_worker_that_stalls_once_more_is_seen_once_more() -> None:
+    story = full(1)
+    for _ in range(2):
+        assert story.worker_stalls(1) == [Dump(1, 1)]
+        story.worker_recovers(1)
+    assert story.worker(1).is_dumped is False
 
 
 def test_a_worker_that_crashes_again_and_again_is_replaced_ever_later() -> None:
@@ -119,7 +156,7 @@ def test_a_worker_that_failed_and_stays_is_killed_in_the_end() -> None:
     story = booting()
     story.worker_is_ready(1)
     story.worker_fails(2, "no database")
-    assert story.waits(60) == [Kill(1, 2)]
+    assert story.waits_in_vain(60) == [Kill(1, 2)]
     assert story.last_words.endswith("pid 102): failed and does not exit: no database, killing it")
     assert story.worker_exits(2, -9) == []
     assert story.slot(2).trouble == "killed: failed and does not exit: no database"
@@ -130,7 +167,7 @@ def test_a_worker_that_fails_after_it_was_ready_may_finish_what_it_has() -> None
     assert story.worker_fails(2, "lost its database") == []
     assert story.status == "Serving, 1 of 2 workers ready"
     assert story.waits(29) == []
-    assert story.waits(1) == [Kill(1, 2)]
+    assert story.waits_in_vain(1) == [Kill(1, 2)]
 
 
 def test_the_first_reason_for_a_failure_is_the_one() -> None:
@@ -146,7 +183,7 @@ def test_a_worker_not_ready_in_time_is_killed_and_replaced_when_it_is_gone() -> 
     story.worker_exits(2, 1)
     story.worker_is_forked(3)
     assert story.waits(9.9) == []
-    assert story.waits(0.1) == [Kill(1, 3)]
+    assert story.waits_in_vain(0.1) == [Kill(1, 3)]
     assert story.last_words == "worker 3 (slot 2, generation 1, pid 103): not ready within 10 s, killing it"
     assert story.worker_is_ready(3) == []
     assert story.waits(100) == []
@@ -160,7 +197,7 @@ def test_booting_is_timed_from_the_order_to_fork() -> None:
     story.waits(6)
     story.worker_is_forked(1)
     story.worker_is_forked(2)
-    assert story.waits(4) == [Kill(1, 1), Kill(1, 2)]
+    assert story.waits_in_vain(4) == [Kill(1, 1), Kill(1, 2)]
 
 
 def test_a_ready_worker_has_no_deadline() -> None:
@@ -195,7 +232,7 @@ def test_the_end_of_a_drained_worker_does_not_touch_the_successor_in_its_slot() 
 def test_a_worker_that_drains_too_long_is_killed() -> None:
     story = replaced()
     assert story.waits(29.9) == []
-    assert story.waits(0.1) == [Kill(1, 1)]
+    assert story.waits_in_vain(0.1) == [Kill(1, 1)]
     assert story.last_words.endswith(": not drained within 30 s, killing it")
     assert story.worker_exits(1, -9) == []
     assert story.worker(3).state is WorkerState.READY
@@ -227,7 +264,7 @@ def test_what_crosses_on_its_way_is_ignored_without_a_word(state: WorkerState) -
         story.worker_is_ready(2)
         story.tell(events.ScaleChanged(-1))
     else:
-        story.waits(10)
+        story.waits_in_vain(10)
     before = story.fleet
     assert before.workers[2].state is state
     for tell in (story.worker_is_ready, story.worker_wants_to_go):
@@ -440,7 +477,7 @@ def test_a_worker_that_stalled_before_a_stop_may_drain_as_long_as_any_other() ->
     story.zygote_exits(0)
     assert story.worker_recovers(1) == []
     assert story.waits(29.9) == []
-    assert story.waits(0.1) == [Kill(1, 1)]
+    assert story.waits_in_vain(0.1) == [Kill(1, 1)]
 
 
 def test_a_worker_that_stalled_and_then_fails_may_finish_what_it_has() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from sdserve.core.fleet import effects, events, queries, snapshot
 from sdserve.core.fleet.machine import Fleet, settle, step
-from sdserve.core.fleet.model import Phase, WorkerState, ZygoteState
+from sdserve.core.fleet.model import DUMP_TIME, Phase, Worker, WorkerState, ZygoteState
 from sdserve.core.fleet.options import FleetOptions
 from tests.core.fleet.kernel import Kernel
 
@@ -40,6 +40,8 @@ class World:
         """Whether the service manager believes so, that is, READY=1 came and neither of the others since."""
         self.tried: set[int] = set()
         """Generations that a worker was forked of while they were on trial."""
+        self.told: Callable[[Fleet, events.Event, float], None] = lambda fleet, event, now: None
+        """Is called with each step: the fleet before, what it is told, and when."""
         self.gave_up = False
         """Whether it began to stop although nobody asked it to."""
 
@@ -56,6 +58,7 @@ class World:
                 assert before == self.fleet, "something was lost on the way"
             if token := getattr(event, "token", 0):
                 self.kernel.waiting.add(token)
+            self.told(before, event, self.now)
             self.fleet, orders = step(before, event, self.now)
             self._check_step(before, event, orders)
             for order in orders:
@@ -185,8 +188,7 @@ class World:
         assert deadline is None or deadline > self.now, "the loop would spin"
         for worker in before.workers.values():
             if worker.deadline is not None and worker.deadline <= self.now:
-                assert effects.Kill(worker.generation, worker.serial) in orders
-                assert self.fleet.workers[worker.serial].state is WorkerState.KILLED
+                self._check_reckoning(worker, orders)
         for generation in before.generations.values():
             if generation.deadline is None or generation.deadline > self.now:
                 continue
@@ -195,6 +197,17 @@ class World:
             else:
                 assert effects.KillZygote(generation.number) in orders
                 assert self.fleet.generations[generation.number].zygote is ZygoteState.KILLED
+
+    def _check_reckoning(self, worker: Worker, orders: Orders) -> None:
+        """Of one that has missed its deadline: seen first, then killed."""
+        after = self.fleet.workers[worker.serial]
+        if worker.is_unborn or worker.is_dumped:
+            assert effects.Kill(worker.generation, worker.serial) in orders
+            assert after.state is WorkerState.KILLED
+        else:
+            assert effects.Dump(worker.generation, worker.serial) in orders
+            if after.state is not WorkerState.KILLED:  # it may have lost what it booted for as well
+                assert (after.state, after.deadline) == (worker.state, self.now + DUMP_TIME)
 
     def check(self) -> None:
         """What holds between steps."""

@@ -9,10 +9,18 @@ import pytest
 
 from sdserve.core.gateway.asgi import has_length, http_scope, mistake_in, wants_trailers
 from sdserve.core.http.request import Request
+from sdserve.core.proxy.origin import Origin
+
+
+def proxied(target, client, scheme, prefix, root_path):
+    request = Request("GET", target, 1, [(b"host", b"x")])
+    request.origin = Origin(client, scheme, prefix, root_path)
+    made = http_scope(request, ("10.0.0.9", 1), ("::1", 80), "http", None)
+    return made["client"], made["scheme"], made["root_path"], made["path"], made["raw_path"]
 
 
 def scope(target=b"/", *, method="GET", minor=1, client=("192.0.2.1", 5000), server=("::1", 80), state=None):
-    return http_scope(Request(method, target, minor, [(b"host", b"x")]), client, server, state)
+    return http_scope(Request(method, target, minor, [(b"host", b"x")]), client, server, "http", state)
 
 
 def test_everything_that_the_specification_asks_for():
@@ -197,3 +205,21 @@ def test_what_is_wrong_with_a_message(message, mistake):
 )
 def test_a_message_with_which_nothing_is_wrong_in_itself(message):
     assert mistake_in(message) == ""
+
+
+def test_where_a_request_comes_from_goes_before_what_its_connection_says():
+    client = ("192.0.2.1", 0)
+    assert proxied(b"/a%20b", client, "https", "", "") == (client, "https", "", "/a b", b"/a%20b")
+    assert proxied(b"/a", None, "http", "", "") == (None, "http", "", "/a", b"/a")
+
+
+def test_the_path_is_the_one_that_clients_see():
+    """Frameworks take `root_path` off its front."""
+    assert proxied(b"/a%20b", None, "http", "/de", "/de")[2:] == ("/de", "/de/a b", b"/a%20b")
+    assert proxied(b"/shop/a", None, "http", "", "/shop")[2:] == ("/shop", "/shop/a", b"/shop/a")
+    assert proxied(b"/shop/a", None, "http", "/de", "/de/shop")[2:] == ("/de/shop", "/de/shop/a", b"/shop/a")
+
+
+def test_the_scheme_of_the_connection():
+    made = http_scope(Request("GET", b"/", 1, []), None, ("::1", 443), "https", None)
+    assert made["scheme"] == "https"

@@ -6,6 +6,7 @@ import pytest
 
 from sdserve.core.gateway.wsgi import encode_fields, make_environ, promised_length, status_line
 from sdserve.core.http.request import CHUNKED, Request
+from sdserve.core.proxy.origin import Origin
 from sdserve.errors import LocalProtocolError
 
 
@@ -163,3 +164,31 @@ def test_header_names_that_nobody_repeats_do_not_fill_the_memory():
 )
 def test_the_length_that_an_application_promises(fields, length):
     assert promised_length(fields) == length
+
+
+STANDING = {"REMOTE_ADDR": "10.0.0.9", "REMOTE_PORT": "1", "wsgi.url_scheme": "http", "SCRIPT_NAME": ""}
+
+
+def proxied(target, client, scheme, prefix, root_path):
+    request = Request("GET", target, 1, [])
+    request.origin = Origin(client, scheme, prefix, root_path)
+    made = make_environ(request, STANDING, 0)
+    return [
+        made[name] for name in ("REMOTE_ADDR", "REMOTE_PORT", "wsgi.url_scheme", "SCRIPT_NAME", "PATH_INFO")
+    ]
+
+
+def test_where_a_request_comes_from_goes_before_what_its_connection_says():
+    client = ("192.0.2.1", 4711)
+    assert proxied(b"/a%20b", client, "https", "", "") == ["192.0.2.1", "4711", "https", "", "/a b"]
+    assert proxied(b"/a", ("192.0.2.1", 0), "http", "", "") == ["192.0.2.1", "", "http", "", "/a"]
+    assert proxied(b"/a", None, "http", "", "") == ["", "", "http", "", "/a"]
+    assert STANDING["REMOTE_ADDR"] == "10.0.0.9"
+
+
+def test_script_name_and_path_info_are_the_path_that_clients_see():
+    """PEP 3333: together they are it."""
+    assert proxied(b"/a%20b", None, "http", "/de", "/de")[3:] == ["/de", "/a b"]
+    assert proxied(b"/shop/a", None, "http", "", "/shop")[3:] == ["/shop", "/a"]
+    assert proxied(b"/%73hop", None, "http", "", "/shop")[3:] == ["/shop", ""]
+    assert proxied(b"/shop/a", None, "http", "/de", "/de/shop")[3:] == ["/de/shop", "/a"]

@@ -251,3 +251,15 @@ def test_a_connection_is_idle_between_two_requests():
         assert not dialogue.connection.idle
     dialogue.answer()
     assert dialogue.connection.idle
+
+
+# Another protocol (RFC 9110 section 7.8)
+
+
+def test_what_stands_behind_an_upgrade_belongs_to_the_next_protocol():
+    dialogue = begun(REQUEST + b"\x81\x80")
+    assert dialogue.connection.leave() == b"\x81\x80"
+    assert dialogue.connection.leave() == b""
+    assert dialogue.receive(REQUEST) == []
+    assert not dialogue.connection.must_close
+    assert not dialogue.connection.movable

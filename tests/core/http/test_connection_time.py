@@ -217,7 +217,7 @@ def test_a_connection_that_came_from_another_worker_has_time_for_its_first_reque
     connection = Connection(HttpOptions(), 0.0)
     connection.resume(b"", 3, 75.0)
     assert connection.idle
-    assert not connection.drain(10.0, fresh=True)
+    assert not connection.drain(10.0, grace=1.0)
     assert connection.deadline == 11.0
 
 

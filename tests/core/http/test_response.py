@@ -41,6 +41,13 @@ def test_no_server_field_at_all():
     assert b"server" not in encoded(standing=make_standing(DATE, ""))
 
 
+@pytest.mark.parametrize(("status", "kept"), [(426, True), (200, False)])
+def test_a_426_says_that_the_connection_can_be_upgraded(status, kept):
+    head = Head(status_line(status), [(b"Connection", b"Upgrade"), (b"connection", b"x")]).encode(STANDING)
+    assert (b"\r\nConnection: Upgrade\r\n" in head) == kept
+    assert b"connection: x" not in head
+
+
 @pytest.mark.parametrize("name", [b"transfer-encoding", b"Keep-Alive", b"connection"])
 def test_fields_that_are_the_servers_business_are_not_passed_on(name):
     assert name not in encoded((name, b"chunked"))

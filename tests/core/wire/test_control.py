@@ -5,7 +5,17 @@ import re
 import pytest
 
 from sdserve.core.wire import control
-from sdserve.core.wire.control import DESCRIPTIONS, METHODS, Answer, Check, Reload, Scale, Status, Upgrade
+from sdserve.core.wire.control import (
+    DESCRIPTIONS,
+    METHODS,
+    Answer,
+    Check,
+    Reload,
+    ReloadCertificates,
+    Scale,
+    Status,
+    Upgrade,
+)
 from sdserve.core.wire.varlink import Call
 
 
@@ -19,6 +29,7 @@ def call(method, **parameters):
 
 def test_requests_are_understood():
     assert understand(call("io.sdserve.Reload")) == Reload()
+    assert understand(call("io.sdserve.ReloadCertificates")) == ReloadCertificates()
     assert understand(call("io.sdserve.Upgrade")) == Upgrade()
     assert understand(call("io.sdserve.Status")) == Status()
     assert understand(call("io.sdserve.Check")) == Check()

@@ -15,6 +15,7 @@ from sdserve.host import scoreboard
 PACKETS = {
     # supervisor -> worker
     b'{"kind":"Drain","generation":3,"serial":7,"heir":4}': wire.Drain(generation=3, serial=7, heir=4),
+    b'{"kind":"Certificates","generation":3,"serial":7}': wire.Certificates(generation=3, serial=7),
     # worker -> supervisor
     b'{"kind":"Ready","generation":3,"serial":7,"interface":"asgi","changed":["/srv/a.py"]}': (
         wire.Ready(generation=3, serial=7, interface="asgi", changed=("/srv/a.py",))
@@ -71,6 +72,10 @@ def test_a_connection_that_moves_is_described_as_it_always_was():
     assert encode_moved(moved) == packet
     assert decode_moved(packet) == moved
     assert decode_moved(packet.replace(b"}", b',"colour":"blue"}')) == moved
+    before_tls = Moved(listener="https", tls=True)
+    packet = b'{"requests":0,"deadline":0.000,"listener":"https","tls":true}\n'
+    assert encode_moved(before_tls) == packet
+    assert decode_moved(packet) == before_tls
 
 
 def test_the_words_of_the_scoreboard_stand_where_they_always_did():
