@@ -20,7 +20,8 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -266,6 +267,15 @@ def descendants(pid: int) -> list[int]:
         for task in Path(f"/proc/{pid}/task").iterdir():
             children += [int(child) for child in (task / "children").read_text().split()]
     return children + [below for child in children for below in descendants(child)]
+
+
+def wait_until(condition: Callable[[], Any]) -> Any:
+    """What the condition gives as soon as that is true."""
+    deadline = time.monotonic() + TIMEOUT
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it does not come to that"
+        time.sleep(0.01)
+    return found
 
 
 def exceptions_in(log: str) -> list[str]:

@@ -38,7 +38,7 @@ class ModuleFiles:
 
 def _files() -> Iterator[str]:
     for module in list(sys.modules.values()):
-        if isinstance(module, ModuleType):
+        if issubclass(type(module), ModuleType):  # cffi has objects that claim to be modules
             # Not by getattr, which would run code of modules that are loaded lazily.
             path = ModuleType.__getattribute__(module, "__dict__").get("__file__")
             if isinstance(path, str):

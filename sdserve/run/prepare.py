@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from contextlib import closing
 
 from sdserve.config import codec
 from sdserve.config.model import Configuration
@@ -29,19 +30,20 @@ def prepare(descriptor: int, load: Callable[[], Configuration]) -> int:
 
     `load` reads the configuration. WireError if the other side speaks another language.
     """
-    supervisor = channel.adopt(Fd(descriptor))
-    received = supervisor.receive()
-    if received is None or not isinstance(received.message, wire.Prepare):
-        return EXIT_SOFTWARE
-    generation = received.message.generation
-    packed: list[Fd] = []
-    try:
-        answer: Prepared | PrepareRefused
-        answer, packed = _examine(received, load)
-    except (SdserveError, OSError) as error:
-        answer = PrepareRefused(generation=generation, reason=str(error))
-    supervisor.send(answer, [fd.fileno() for fd in packed])
-    return EXIT_OK if isinstance(answer, Prepared) else EXIT_FAILURE
+    with closing(channel.adopt(Fd(descriptor))) as supervisor:
+        received = supervisor.receive()
+        if received is None or not isinstance(received.message, wire.Prepare):
+            return EXIT_SOFTWARE
+        generation = received.message.generation
+        try:
+            answer, packed = _examine(received, load)
+            supervisor.send(answer, [fd.fileno() for fd in packed])
+        except ConnectionError:
+            return EXIT_FAILURE  # nobody wants to know any more
+        except (SdserveError, OSError) as error:
+            supervisor.send(PrepareRefused(generation=generation, reason=str(error)))
+            return EXIT_FAILURE
+    return EXIT_OK
 
 
 def _examine(received: Received, load: Callable[[], Configuration]) -> tuple[Prepared, list[Fd]]:

@@ -23,6 +23,7 @@ from typing import Any
 from sdserve import __version__
 from sdserve.core.fleet import events
 from sdserve.core.wire import control as language
+from sdserve.core.wire import varlink
 from sdserve.core.wire.control import Answer, Check, Reload, ReloadCertificates, Request, Scale, Upgrade
 from sdserve.core.wire.varlink import Call, ServerLink
 from sdserve.errors import CertificateError, WireError
@@ -118,41 +119,48 @@ class Control:
     # Another program
 
     def describe(self) -> dict[str, Any]:
-        """What the program needs that goes on with this: JSON values; who waits for an outcome included."""
+        """What the program needs that goes on with this, as JSON values: everybody who is connected."""
+        calls = {id(client): (token, request) for token, (client, request) in self._waiting.items()}
         return {
             "path": str(self._listener.path),
             "descriptor": self._listener.fileno(),
             "lock": self._listener.lock(),
             "made": [str(path) for path in self._listener.made],
-            "clients": [
-                {"descriptor": client.fileno(), "token": token, "call": language.written(request)}
-                for token, (client, request) in self._lasting()
-            ],
+            "clients": [_written(client, calls.get(id(client))) for client in self._clients.values()],
         }
 
     def descriptors(self) -> list[int]:
         """The descriptors in it."""
-        clients = [client.fileno() for _, (client, _) in self._lasting()]
-        return [self._listener.fileno(), self._listener.lock(), *clients]
-
-    def _lasting(self) -> list[tuple[int, tuple[_Client, Request]]]:
-        return [entry for entry in self._waiting.items() if not isinstance(entry[1][1], Check)]
+        return [self._listener.fileno(), self._listener.lock(), *self._clients]
 
     def resume(self, clients: Iterable[Mapping[str, Any]], version: str) -> None:
         """Take over the clients that `describe` has named. KeyError, TypeError or OSError for nonsense."""
         for said in clients:
-            call = Call(method=said["call"]["method"], parameters=said["call"]["parameters"])
             connected = socket.socket(fileno=Fd(said["descriptor"]).steal())
             connected.setblocking(False)
-            request = language.understand(call, version)
-            if isinstance(request, Answer):  # of a newer version, to which it was something
-                connected.close()
-                continue
-            client = _Client(connected, is_allowed=True, link=ServerLink.resumed(call), interest=0)
+            client = _Client(
+                connected,
+                is_allowed=said["is_allowed"],
+                unsent=said["unsent"].encode("latin-1"),
+                has_ended=said["has_ended"],
+                interest=0,
+            )
+            client.link.receive_data(said["received"].encode("latin-1"))
             self._clients[client.fileno()] = client
             self._poller.register(client, client.interest)
-            self._waiting[said["token"]] = (client, request)
-            self._tokens = count(max(said["token"] + 1, next(self._tokens)))
+            if said["call"]:
+                self._await(client, said["token"], said["call"], version)
+            self._listen(client)
+
+    def _await(self, client: _Client, token: int, written: Mapping[str, Any], version: str) -> None:
+        call = Call(method=written["method"], parameters=written["parameters"])
+        request = language.understand(call, version)
+        if isinstance(request, Answer):  # of a newer version, to which it was something
+            self._drop(client)
+            return
+        client.link.resume(call)
+        self._waiting[token] = (client, request)
+        self._tokens = count(max(token + 1, next(self._tokens)))
 
     def close(self) -> None:
         """Hang up on everybody."""
@@ -292,6 +300,23 @@ class Control:
                 client.unsent = client.unsent[sent:]
         except BlockingIOError:
             pass  # the rest goes when there is room
+
+
+def _written(client: _Client, waits: tuple[int, Request] | None) -> dict[str, Any]:
+    """What `Control.resume` makes the client from. Bytes are text, one character each."""
+    token, request = waits or (NOBODY, None)
+    received = client.link.pending
+    if isinstance(request, Check):  # whoever was to find that out is not heard any more: it is asked again
+        received, request = varlink.encode(language.written(request)) + received, None
+    return {
+        "descriptor": client.fileno(),
+        "is_allowed": client.is_allowed,
+        "has_ended": client.has_ended,
+        "received": received.decode("latin-1"),
+        "unsent": client.unsent.decode("latin-1"),
+        "token": token,
+        "call": language.written(request) if request else None,
+    }
 
 
 def _asked(request: Reload | Upgrade | Scale, token: int) -> events.Event:

@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 from collections.abc import Iterator
+from time import monotonic
 
 from sdserve import __version__
 from sdserve.config import codec
@@ -32,6 +33,8 @@ FLAG = "--preflight"
 CHECK = 0
 """In place of a generation's number, for one that is never made."""
 
+_PATIENCE = 60.0
+"""Seconds that a child has to find out what a reload would change, if somebody asks again."""
 _SHOWN = 4000
 """Bytes of what the child wrote before it failed, from the end."""
 
@@ -51,6 +54,8 @@ def check(house: House, token: int) -> None:
     """Find out what a reload would change, for whoever waits with `token`."""
     if underway := house.preparations.get(CHECK):
         underway.tokens.append(token)
+        if monotonic() - underway.since > _PATIENCE:
+            process.kill_child(underway.pid)  # its end is everybody's answer
         return
     try:
         preparation = _start(house, CHECK, upgrade=False)

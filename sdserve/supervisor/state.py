@@ -24,6 +24,7 @@ from sdserve.core import wire
 from sdserve.core.fleet import snapshot
 from sdserve.core.fleet.model import Fleet
 from sdserve.errors import WireError
+from sdserve.host import process
 from sdserve.host.channel import Channel
 from sdserve.host.fds import Fd
 from sdserve.host.listeners import ListenSocket
@@ -83,6 +84,7 @@ def describe(house: House) -> dict[str, Any]:
             for one in house.zygotes.values()
         ],
         "workers": [_worker(one) for one in house.workers.values()],
+        "preparers": [one.pid for one in house.preparations.values()],
         "early_exits": {str(pid): status for pid, status in house.early_exits.items()},
         "leftovers": house.leftovers.describe(),
         "record": house.keeper.record.memory.fileno() if house.keeper else None,
@@ -204,6 +206,8 @@ def rebuild(saved: Saved, *, program: Program, signals: Signals, zygote_command:
         house.admit_worker(_rebuild_worker(one))
     for pid, started, deadline in said["leftovers"]:
         house.leftovers.add(pid, started, deadline)
+    for pid in said["preparers"]:
+        process.kill_child(pid)  # nobody hears what it finds
     return house
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sdserve.worker.http import HttpProtocol
 
 
-def scope_of(request: Request, protocol: HttpProtocol, state: dict[str, Any]) -> dict[str, Any]:
+def scope_of(request: Request, protocol: HttpProtocol, state: dict[str, Any] | None) -> dict[str, Any]:
     """Return the `http` scope of a request that came by `protocol`; `state` is the lifespan's."""
     peer = protocol.peer
     scope = http_scope(request, peer.client, peer.local, peer.scheme, state)

@@ -62,6 +62,12 @@ def test_each_address_has_its_line(etc):
         ("mode", "0600", "etc/shop.ini:6"),
     ]
     assert of_section(etc, "listen:b")[:2] == [("backlog", "2048", "default"), ("mode", "0660", "default")]
+    assert of_section(etc, "listen:b")[-4:] == [
+        ("trusted", '""', "default"),
+        ("trusted_fields", "x-forwarded-for, x-forwarded-proto", "default"),
+        ("proxy_protocol", "no", "default"),
+        ("root_path", '""', "default"),
+    ]
 
 
 def test_each_certificate_has_its_line(etc):

@@ -19,8 +19,8 @@ import pytest
 from sdserve.errors import EXIT_CONFIG, EXIT_FAILURE
 from sdserve.host.control_client import call
 from tests.certificates import Authority
-from tests.run.conftest import APPLICATION, wait_until
-from tests.serving import TIMEOUT
+from tests.run.conftest import APPLICATION
+from tests.serving import TIMEOUT, wait_until
 
 _PAUSE = 0.005
 """Seconds between two requests of a client: enough of them at any time, and time for others."""

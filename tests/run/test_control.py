@@ -11,60 +11,8 @@ import sys
 
 import pytest
 
-from tests.run.conftest import ask, wait_until
-from tests.serving import ROOT, TIMEOUT
-
-SOURCE = """\
-import json, os
-RELEASE = "{release}"
-def application(environ, start_response):
-    start_response("200 OK", [("Content-Type", "application/json")])
-    return [json.dumps({{"release": RELEASE, "pid": os.getpid(), "cwd": os.getcwd()}}).encode()]
-"""
-
-
-@pytest.fixture
-def release(tmp_path):
-    """Makes a release of an application that tells its name, and has `current` point to it."""
-
-    def release(name, source=SOURCE):
-        directory = tmp_path / name
-        directory.mkdir()
-        (directory / "shop.py").write_text(source.format(release=name))
-        (tmp_path / "new").symlink_to(name)
-        (tmp_path / "new").rename(tmp_path / "current")
-
-    return release
-
-
-@pytest.fixture
-def shop(tmp_path, run, release):
-    """A server of an INI file, called `shop`, that has started with the release `one`."""
-    release("one")
-    configure(tmp_path)
-    with run(str(tmp_path / "shop.ini")) as server:
-        server.wait_until_ready()
-        yield server
-        server.stop()
-
-
-def configure(tmp_path, *lines, application="shop:application"):
-    text = [
-        "[app]",
-        f"application = {application}",
-        f"directory = {tmp_path}/current",
-        "[listen:http]",
-        f"address = unix:{tmp_path}/web.sock",
-        "[workers]",
-        "count = 2",
-        "boot_timeout = 10s",
-        *lines,
-    ]
-    (tmp_path / "shop.ini").write_text("\n".join(text))
-
-
-def pids(state):
-    return {worker["pid"] for worker in state["workers"] if worker["state"] == "ready"}
+from tests.run.conftest import SOURCE, ask, configure, pids
+from tests.serving import ROOT, TIMEOUT, wait_until
 
 
 def test_a_reload_runs_the_new_code_and_says_so(shop, release, command, tmp_path):
@@ -130,7 +78,7 @@ def test_a_worker_that_is_not_ready_in_time_changes_nothing(shop, release, comma
     release("two", "import time\ntime.sleep(60)\n")
     configure(tmp_path)
     text = (tmp_path / "shop.ini").read_text()
-    (tmp_path / "shop.ini").write_text(text.replace("boot_timeout = 10s", "boot_timeout = 500ms"))
+    (tmp_path / "shop.ini").write_text(text.replace("boot_timeout = 60s", "boot_timeout = 500ms"))
     code, lines = command("reload", "shop")
     assert code == 1
     assert "not ready within 0.5 s" in "\n".join(lines)

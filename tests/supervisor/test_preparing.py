@@ -293,6 +293,17 @@ def test_all_who_ask_at_once_are_answered_by_one_child(house, clients, tmp_path)
     assert [clients.answer(client) for client in waiting] == [[], [], []]
 
 
+def test_one_that_hangs_is_ended_when_somebody_asks_again(house, clients):
+    house.program = preparer(house.configuration, "hang")
+    first = clients.ask()
+    while not house.preparations:
+        list(observe.wait(house, monotonic() + 20))
+    house.preparations[preparing.CHECK].since -= 61
+    second = clients.ask()
+    told = [clients.answer(client) for client in (first, second)]
+    assert told == [["sdserve as it is installed now cannot take over (SIGKILL)"]] * 2
+
+
 def test_who_leaves_is_not_told(house, clients):
     house.program = preparer(house.configuration, "hang")
     client = clients.ask()

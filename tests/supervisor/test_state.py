@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import gc
 import json
 import os
 import select
+import signal
 import socket
 from copy import deepcopy
 from dataclasses import replace
@@ -16,13 +18,13 @@ from sdserve.core import wire
 from sdserve.core.fleet.model import Fleet, Outcome
 from sdserve.core.fleet.options import FleetOptions
 from sdserve.errors import WireError
-from sdserve.host import binding, channel, mailbox, scoreboard
+from sdserve.host import binding, channel, mailbox, memfd, scoreboard
 from sdserve.host.addresses import parse
 from sdserve.host.control_socket import ControlSocket
 from sdserve.host.signals import Signals
 from sdserve.supervisor import observe, state
 from sdserve.supervisor.control import Control
-from sdserve.supervisor.house import House, Prepared, Program, Worker, Zygote
+from sdserve.supervisor.house import House, Preparation, Prepared, Program, Worker, Zygote
 
 PROGRAM = Program(command=("/new",), arguments=("run", "shop"), identity="new", description="sdserve 2")
 
@@ -157,10 +159,7 @@ def test_channels_that_were_closed_stay_so(full):
     full.house.hang_up(full.house.zygotes[1].channel)
     full.house.hang_up(full.house.workers[5].channel)
     assert -1 not in full.descriptors()
-    before = len(os.listdir("/proc/self/fd"))
     _, after = full.hand_over()
-    # The epoll, the pair of the signals, and the mapping of the scoreboard has one, too.
-    assert len(os.listdir("/proc/self/fd")) == before + 4
     assert after.zygotes[1].channel.fileno() == after.workers[5].channel.fileno() == -1
     after.hang_up(after.zygotes[1].channel)
     after.close(), after.scoreboard.memory.close()
@@ -184,7 +183,23 @@ def test_unix_sockets_are_removed_by_whoever_has_them_last(full, tmp_path):
     assert not (tmp_path / "web").exists()
 
 
+def test_a_child_that_prepares_something_is_ended(full):
+    child = os.fork()
+    if child == 0:
+        signal.pause()
+        os._exit(0)
+    ours, theirs = channel.pair()
+    preparation = Preparation(generation=0, pid=child, channel=ours, errors=memfd.create("errors", 0))
+    full.house.admit_preparation(preparation)
+    _, after = full.hand_over()
+    assert after.preparations == {}
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    theirs.close()
+    after.close(), after.scoreboard.memory.close()
+
+
 def test_it_can_be_read_without_taking_anything_over(full, document):
+    gc.collect()  # of what other tests left
     before = sorted(os.listdir("/proc/self/fd"))
     saved = read(document)
     assert saved.fleet == full.house.fleet
@@ -242,6 +257,10 @@ def test_who_waits_for_an_answer_gets_it_from_the_other_program(full):
     waiting[scale].sendall(b'{"method": "io.sdserve.Reload"}\0')
     [asked] = resumed.take(dict(poller.poll(20)))
     assert asked.token > max(waiting)
+    # And who has said nothing yet is heard.
+    silent.sendall(b'{"method": "io.sdserve.Status"}\0')
+    assert list(resumed.take(dict(poller.poll(20)))) == []
+    assert hear(silent) == {"parameters": {"status": {"name": "shop"}}}
     for client in (*waiting.values(), silent):
         client.close()
     resumed.close()
@@ -250,22 +269,59 @@ def test_who_waits_for_an_answer_gets_it_from_the_other_program(full):
 
 
 def hear(client):
+    client.settimeout(20)
     return json.loads(client.recv(10_000)[:-1])
 
 
-def test_who_asked_what_a_reload_would_change_is_not_handed_over(full):
-    full.check = lambda token: None
-    full.house.control._check = full.check
+def test_who_asked_what_a_reload_would_change_has_asked_again(full):
+    asked = []
+    full.house.control._check = asked.append
     client, _ = ask(full, "Check")
-    assert full.house.control.describe()["clients"] == []
-    assert len(full.house.control.descriptors()) == 2
+    client.sendall(b'{"method": "io.sdserve.Status"}\0')
+    [said] = full.house.control.describe()["clients"]
+    [kept] = full.house.control._clients.values()
+    said["descriptor"] = os.dup(kept.fileno())
+    assert (said["call"], asked) == (None, [1])
+    full.house.control._drop(kept)
+    resumed = full.house.control
+    resumed.resume([said], __version__)
+    assert list(resumed.take(dict(full.house.poller.poll(20)))) == []
+    assert len(asked) == 2
+    resumed.tell_hints(asked[1], ["hint"])
+    assert hear(client) == {"parameters": {"hints": ["hint"]}}
+    assert list(resumed.take(dict(full.house.poller.poll(20)))) == []
+    assert hear(client) == {"parameters": {"status": {}}}
+    client.close()
+
+
+def test_half_a_call_and_half_an_answer_are_handed_over(full):
+    ours, client = socket.socketpair()
+    said = {"token": 0, "call": None, "is_allowed": True, "has_ended": True}
+    halves = {"received": '{"method": "io.sdser\x80', "unsent": '{"parameters": {}}\0'}
+    full.house.control.resume([{"descriptor": ours.detach(), **said, **halves}], __version__)
+    [written] = full.house.control.describe()["clients"]
+    assert {**said, **halves} == {name: written[name] for name in (*said, *halves)}
+    assert list(full.house.control.take(dict(full.house.poller.poll(20)))) == []
+    assert hear(client) == {"parameters": {}}
+    assert client.recv(1) == b""
+    client.close()
+
+
+def test_a_stranger_stays_one(full):
+    ours, client = socket.socketpair()
+    said = {"token": 0, "call": None, "is_allowed": False, "has_ended": False, "received": "", "unsent": ""}
+    full.house.control.resume([{"descriptor": ours.detach(), **said}], __version__)
+    client.sendall(b'{"method": "io.sdserve.Reload"}\0')
+    assert list(full.house.control.take(dict(full.house.poller.poll(20)))) == []
+    assert hear(client)["error"] == "org.varlink.service.PermissionDenied"
     client.close()
 
 
 def test_who_waits_for_what_only_another_version_knows_is_hung_up_on(full):
     one, other = socket.socketpair()
     call = {"method": "io.sdserve.Dance", "parameters": {}}
-    full.house.control.resume([{"descriptor": one.detach(), "token": 1, "call": call}], __version__)
+    said = {"token": 1, "call": call, "is_allowed": True, "has_ended": False, "received": "", "unsent": ""}
+    full.house.control.resume([{"descriptor": one.detach(), **said}], __version__)
     with other:
         assert other.recv(1) == b""
     full.house.control.reply(1, ok=True, text="done")

@@ -113,7 +113,7 @@ def test_with_its_stacks_a_worker_says_what_is_in_flight(fork, loop, kind):
             assert worker.process.poll() is None
         said = f"1 request is in flight, the oldest for \\d s: GET /{kind} from 127"
         assert re.search(f"error worker 2 of generation 3: {said}", line)
-    assert any(f"in {'stand_still' if kind != 'async' else 'run'}" in line for line in lines)
+    assert any(f"in {'stand_still' if kind != 'async' else '_run'}" in line for line in lines)
 
 
 def test_certificates_that_make_no_sense_change_nothing(fork):

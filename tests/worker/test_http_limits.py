@@ -70,7 +70,7 @@ def test_others_have_their_turn_after_max_pipelined_requests(serve, max_pipeline
     order = []
 
     def answer(protocol):
-        order.append(protocol.client)
+        order.append(protocol.peer.client)
         protocol.send_response(OK, [], b"", more=False)
 
     answer_with(worker, answer)

@@ -50,12 +50,14 @@ class ServerLink:
         self._searched = 0
         self._call: Call | None = None
 
-    @classmethod
-    def resumed(cls, call: Call) -> ServerLink:
-        """A connection on which `call` was taken, by somebody else, and waits for its answer."""
-        link = cls()
-        link._call = call
-        return link
+    @property
+    def pending(self) -> bytes:
+        """What was received and no call has been made of."""
+        return bytes(self._buffer)
+
+    def resume(self, call: Call) -> None:
+        """Have `call`, which another program has taken from this connection, wait for its answer."""
+        self._call = call
 
     @property
     def is_waiting(self) -> bool:

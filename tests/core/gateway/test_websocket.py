@@ -12,7 +12,7 @@ from sdserve.core.http.request import Request
 def scope(**changes):
     request = Request("GET", b"/caf%C3%A9?q=1", 1, [(b"host", b"a")])
     return websocket_scope(
-        http_scope(request, ("192.0.2.1", 1234), ("192.0.2.2", 80), {"opened": 1}) | changes, ["chat"]
+        http_scope(request, ("192.0.2.1", 1234), ("192.0.2.2", 80), "http", {"opened": 1}) | changes, ["chat"]
     )
 
 

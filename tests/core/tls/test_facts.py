@@ -14,9 +14,8 @@ def client(tmp_path):
 
 
 def test_the_scope_of_a_connection():
-    scope = {"scheme": "ws", "extensions": {"x": {}}}
+    scope = {"extensions": {"x": {}}}
     facts().add_to_scope(scope)
-    assert scope["scheme"] == "wss"
     assert scope["extensions"] == {
         "x": {},
         "tls": {
@@ -32,7 +31,7 @@ def test_the_scope_of_a_connection():
 
 def test_the_scope_of_a_client_with_a_certificate(tmp_path):
     own, upper = client(tmp_path)
-    scope = {"scheme": "http", "extensions": {}}
+    scope = {"extensions": {}}
     facts(client=own, client_authorities=(upper.encoded,)).add_to_scope(scope)
     told = scope["extensions"]["tls"]
     assert told["client_cert_chain"] == [to_pem(own.encoded), to_pem(upper.encoded)]
@@ -40,14 +39,13 @@ def test_the_scope_of_a_client_with_a_certificate(tmp_path):
 
 
 def test_a_version_that_nobody_knew():
-    scope = {"scheme": "http", "extensions": {}}
+    scope = {"extensions": {}}
     TlsFacts(version="TLSv1.9", cipher="", cipher_suite=None, server_certificate="").add_to_scope(scope)
     assert scope["extensions"]["tls"]["tls_version"] is None
 
 
 def test_the_environ():
     assert facts().environ() == {
-        "wsgi.url_scheme": "https",
         "HTTPS": "on",
         "SSL_PROTOCOL": "TLSv1.2",
         "SSL_CIPHER": "C",

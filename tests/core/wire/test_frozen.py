@@ -15,6 +15,7 @@ from sdserve.host import scoreboard
 PACKETS = {
     # supervisor -> worker
     b'{"kind":"Drain","generation":3,"serial":7,"heir":4}': wire.Drain(generation=3, serial=7, heir=4),
+    b'{"kind":"Serve","generation":3,"serial":7}': wire.Serve(generation=3, serial=7),
     b'{"kind":"Certificates","generation":3,"serial":7}': wire.Certificates(generation=3, serial=7),
     # worker -> supervisor
     b'{"kind":"Ready","generation":3,"serial":7,"interface":"asgi","changed":["/srv/a.py"]}': (
@@ -64,6 +65,10 @@ def test_a_packet_says_what_it_always_did(packet):
 @pytest.mark.parametrize("packet", PACKETS, ids=lambda packet: packet.split(b'"')[3].decode())
 def test_what_another_version_adds_is_no_obstacle(packet):
     assert wire.decode(packet[:-1] + b',"colour":"blue"}') == PACKETS[packet]
+
+
+def test_whoever_keeps_connections_has_the_number_it_always_had():
+    assert wire.KEEPER == -1
 
 
 def test_a_connection_that_moves_is_described_as_it_always_was():

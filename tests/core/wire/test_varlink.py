@@ -56,9 +56,10 @@ def test_the_next_call_comes_when_the_one_before_is_answered():
 
 
 def test_a_call_that_another_program_has_taken_is_answered_here():
-    link = ServerLink.resumed(Call(method="org.example.Ping"))
+    link = link_with(PING)
+    assert link.pending == PING
+    link.resume(Call(method="org.example.Ping"))
     assert link.is_waiting
-    link.receive_data(PING)
     assert link.next_call() is None
     assert link.reply({"done": True}) == b'{"parameters":{"done":true}}\0'
     assert link.next_call() is not None
