@@ -36,6 +36,7 @@ check: lint core ## Everything that is fast: lint and all tests but those that b
 .PHONY: test
 test: lint core ## Everything: lint, all tests, coverage of the core
 	tools/containers
+	tools/packagers
 	$(BIN)/python -m pytest --ignore=tests/core
 
 .PHONY: core
@@ -55,6 +56,16 @@ fuzz: $(VENV)/.has-test ## Fuzz parsers and servers (SECONDS=60; SEED= repeats a
 bench: $(VENV)/.has-test $(VENV)/.has-bench ## Measure sdserve beside other servers
 	@command -v wrk >/dev/null || tools/debian-packages wrk
 	$(BIN)/python -m tests.bench
+
+.PHONY: deb
+deb: ## Build the Debian package, into dist/
+	tools/packagers
+	packaging/build-deb
+
+.PHONY: rpm
+rpm: ## Build the RPM package, into dist/
+	tools/packagers
+	packaging/build-rpm
 
 .PHONY: clean
 clean: ## Remove what was made here (not the trees of the system tests in /var/tmp/sdserve-tests)

@@ -23,8 +23,6 @@ connection it belongs to. The numbers follow systemd.exec(5), "Process Exit Code
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 EXIT_OK = 0
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
@@ -49,18 +47,21 @@ class UsageError(SdserveError):
     exit_code = EXIT_USAGE
 
 
-@dataclass(frozen=True, slots=True)
 class Problem:
     """One wrong setting: where it stands, what is wrong, and what to do about it.
 
     `path` is a file, or an option of the command line; `line` counts from 1, 0 where there is none.
     """
 
-    path: str
-    line: int
-    section: str
-    option: str
-    message: str
+    # By hand: the generator, which has little time, would import `dataclasses` for this alone.
+    __slots__ = ("line", "message", "option", "path", "section")
+
+    def __init__(self, path: str, line: int, section: str, option: str, message: str) -> None:
+        self.path = path
+        self.line = line
+        self.section = section
+        self.option = option
+        self.message = message
 
     def __str__(self) -> str:
         place = f"{self.path}:{self.line}" if self.line else self.path

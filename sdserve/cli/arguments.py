@@ -55,8 +55,17 @@ def load_target(arguments: argparse.Namespace, inspect: Inspection = lambda _: (
         ConfigurationError: with everything that is wrong.
     """
     here = _working_directory()
-    directory = Path(os.environ.get(DIRECTORY_VARIABLE) or DIRECTORY)
-    return load(find_target(arguments.target, directory), list(_sources(arguments, here)), inspect)
+    return load(
+        find_target(arguments.target, configuration_directory()), list(_sources(arguments, here)), inspect
+    )
+
+
+def configuration_directory(*, is_user: bool = False) -> Path:
+    """Return where the files of instances are: of this machine's, or of this user's own."""
+    given = os.environ.get(DIRECTORY_VARIABLE)
+    if given or not is_user:
+        return Path(given or DIRECTORY)
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config", "sdserve")
 
 
 def _working_directory() -> str:

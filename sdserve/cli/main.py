@@ -11,14 +11,14 @@ from types import ModuleType
 from typing import NoReturn
 
 from sdserve import __version__
-from sdserve.cli import check, reload, run, scale, show, status, upgrade
+from sdserve.cli import apply, check, init, reload, run, scale, show, status, upgrade
 from sdserve.cli.output import complain
 from sdserve.config.nearest import suggestion
 from sdserve.errors import EXIT_INTERRUPTED, ConfigurationError, SdserveError, UsageError
 from sdserve.host.fds import open_standard_descriptors
 
 COMMANDS: dict[str, ModuleType] = {
-    command.NAME: command for command in (run, check, show, status, reload, upgrade, scale)
+    command.NAME: command for command in (run, init, check, show, status, reload, upgrade, scale, apply)
 }
 
 _EPILOG = """\
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _execute(argv: Sequence[str]) -> int:
-    parser, commands = _parsers()
+    parser, commands = parsers()
     word = argv[0] if argv else ""
     if word and not word.startswith("-") and word not in COMMANDS:
         raise UsageError(f"unknown command {word}{suggestion(word, COMMANDS, listing='the commands are')}")
@@ -71,7 +71,7 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message}; see {self.prog} --help")
 
 
-def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
+def parsers() -> tuple[_Parser, dict[str, _Parser]]:
     """Return the parser, and those of the commands by name."""
     layout = argparse.RawDescriptionHelpFormatter
     parser = _Parser(

@@ -11,48 +11,48 @@ The standard library's configparser forgets the lines, and takes much that nobod
 - There is no interpolation. Files are UTF-8 without byte order mark, and free of control characters.
 
 Nothing is known here about which sections and options there are; `values` checks that.
+
+The generator reads files with this at each boot, while everything waits for it. Hence no regular expressions
+and no dataclasses: to import these two modules takes longer than all the rest.
 """
 
 from __future__ import annotations
 
 import codecs
-import re
-from dataclasses import dataclass, field
 
 from sdserve.errors import Problem
 
-_HEADER = re.compile(r"\[([^\[\]]*)\][ \t]*(?:[;#].*)?")
-_COMMENT = re.compile(r"[ \t][;#].*")
-_QUOTED = re.compile(r"""(?:"([^"]*)"|'([^']*)')(?:[ \t]+[;#].*)?""")
-CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
-"""What no value may have: the ASCII controls but HTAB."""
 
-
-@dataclass(frozen=True, slots=True)
 class Line:
     """One line of a value: what it says and where it stands (from 1; 0 on the command line)."""
 
-    number: int
-    text: str
+    __slots__ = ("number", "text")
+
+    def __init__(self, number: int, text: str) -> None:
+        self.number = number
+        self.text = text
 
 
-@dataclass(slots=True)
 class Setting:
-    """One option as it was written."""
+    """One option as it was written. Without `lines` it was written without a value."""
 
-    name: str
-    line: int
-    lines: list[Line] = field(default_factory=list)
-    """Empty: the option was written without a value."""
+    __slots__ = ("line", "lines", "name")
+
+    def __init__(self, name: str, line: int, lines: list[Line] | None = None) -> None:
+        self.name = name
+        self.line = line
+        self.lines = lines if lines is not None else []
 
 
-@dataclass(slots=True)
 class Section:
     """One section as it was written."""
 
-    name: str
-    line: int
-    settings: list[Setting] = field(default_factory=list)
+    __slots__ = ("line", "name", "settings")
+
+    def __init__(self, name: str, line: int, settings: list[Setting] | None = None) -> None:
+        self.name = name
+        self.line = line
+        self.settings = settings if settings is not None else []
 
 
 def read(data: bytes, path: str) -> tuple[list[Section], list[Problem]]:
@@ -104,9 +104,9 @@ class _Reader:
         content = line.lstrip(" \t")
         if not content or content[0] in "#;":
             return
-        control = CONTROL.search(line)
-        if control is not None:
-            self._complain(number, f"the line has a control character, U+{ord(control[0]):04X}")
+        control = control_character(line)
+        if control:
+            self._complain(number, f"the line has a control character, U+{ord(control):04X}")
         elif content != line:
             self._continue(number, line)
         elif line[0] == "[":
@@ -121,12 +121,11 @@ class _Reader:
         self._complain_about_indent = False
 
     def _open_section(self, number: int, line: str) -> None:
-        match = _HEADER.fullmatch(line)
-        if match is None:
+        name = _section_name(line)
+        if name is None:
             self._section = Section("", number)  # what follows belongs to it, and is checked by nobody
             self._complain(number, "a section is [NAME]; indent the line if it continues the one above")
             return
-        name = match[1].strip(" \t")
         first = next((section for section in self.sections if section.name == name), None)
         if first is None:
             self._section = Section(name, number)
@@ -170,13 +169,45 @@ class _Reader:
         assert self._setting is not None
         text = rest.lstrip(" \t")
         if text[:1] in ('"', "'"):
-            match = _QUOTED.fullmatch(text)
-            if match is None:
+            quoted = _quoted(text)
+            if quoted is None:
                 message = "a value that starts with a quote ends with it, and has none in between"
                 self._complain(number, message, self._setting.name)
             else:
-                self._setting.lines.append(Line(number, match[1] if match[1] is not None else match[2]))
+                self._setting.lines.append(Line(number, quoted))
             return
-        text = _COMMENT.sub("", rest, count=1).strip(" \t")
+        text = _without_comment(rest).strip(" \t")
         if text:
             self._setting.lines.append(Line(number, text))
+
+
+def control_character(text: str) -> str:
+    """Return the first of the ASCII controls but HTAB in `text`, which no value may have; empty if none."""
+    if text.isprintable():
+        return ""
+    return next((sign for sign in text if (sign < " " and sign != "\t") or sign == "\x7f"), "")
+
+
+def _section_name(line: str) -> str | None:
+    """Return NAME of `[NAME]`, perhaps with a comment behind it; None if `line` is something else."""
+    name, bracket, rest = line[1:].partition("]")
+    rest = rest.lstrip(" \t")
+    if not bracket or "[" in name or (rest and rest[0] not in "#;"):
+        return None
+    return name.strip(" \t")
+
+
+def _quoted(text: str) -> str | None:
+    """Return what stands between the quotes of `text`, behind which only a comment may be; else None."""
+    value, quote, rest = text[1:].partition(text[0])
+    is_comment = rest[:1] in (" ", "\t") and rest.lstrip(" \t")[:1] in ("#", ";")
+    return value if quote and (not rest or is_comment) else None
+
+
+def _without_comment(text: str) -> str:
+    if "#" not in text and ";" not in text:
+        return text
+    for index in range(1, len(text)):
+        if text[index] in "#;" and text[index - 1] in " \t":
+            return text[: index - 1]
+    return text

@@ -19,6 +19,7 @@ N = TypeVar("N", int, float)
 AUTO = "auto"
 _INTEGER = re.compile(r"[0-9]{1,9}")
 _MODE = re.compile(r"0?[0-7]{3}")
+_ACCOUNT = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,30}|0|[1-9][0-9]{0,8}")
 _REQUEST_PATH = re.compile(r"(?:/[!$-;=?-Z_a-z~]{0,500})?")
 _CREDENTIAL = re.compile(re.escape(CREDENTIAL) + r"[^/\0]{1,255}(?<!:\.)(?<!:\.\.)")
 _CIPHERS = re.compile(r"[A-Za-z0-9_+!@=:,. -]{1,1000}")
@@ -179,6 +180,17 @@ def file_mode() -> Kind:
         return int(text, 8)
 
     return Kind("octal file mode", read, lambda mode: f"{mode:04o}")
+
+
+def account() -> Kind:
+    """A user or a group, by name (as systemd takes it, "User/Group Name Syntax") or number; not looked up."""
+
+    def read(text: str) -> str:
+        if not _ACCOUNT.fullmatch(text):
+            raise ValueError(f"{text!r} is no name or number of a user or group")
+        return text
+
+    return Kind("name or number", read)
 
 
 def field_value() -> Kind:

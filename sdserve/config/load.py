@@ -18,7 +18,10 @@ from sdserve.core.http.options import HttpOptions
 from sdserve.core.tls.options import TlsOptions
 from sdserve.core.websocket.options import WebSocketOptions
 from sdserve.errors import ConfigurationError, Problem
-from sdserve.host.cpus import usable_cpus
+from sdserve.host.cpus import memory_limit, usable_cpus
+
+_USUAL_MEMORY = 128 << 20
+"""What a worker with a framework and an application of some size takes."""
 
 Values = Mapping[tuple[str, str], Value]
 """By section and option: what is set, and nothing for what has its default."""
@@ -54,7 +57,7 @@ def load(target: Target, command_line: Iterable[Source] = (), inspect: Inspectio
         problems += wrong
     values = {key: value for key, value in values.items() if value.value is not None}
     problems += _missing(target, values, problems)
-    problems += [*_conflicts(values), *_tls_conflicts(values), *_trustless(values)]
+    problems += [*conflicts(values), *_tls_conflicts(values), *_trustless(values)]
     problems += inspect(values)
     if problems:
         raise ConfigurationError(_in_file_order(problems, target))
@@ -91,7 +94,7 @@ def _missing(target: Target, values: Values, problems: list[Problem]) -> list[Pr
     ]
 
 
-def _conflicts(values: Values) -> list[Problem]:
+def conflicts(values: Values) -> list[Problem]:
     """Find addresses that are listened on twice."""
     problems = []
     first: dict[str, str] = {}
@@ -143,36 +146,46 @@ def _is_listener(section: str) -> bool:
     return section.startswith(f"{LISTEN}:")
 
 
+def automatic_count(cpus: int, memory: int | None, max_memory: int) -> int:
+    """Return how many workers `auto` is: one for each CPU, as far as the bytes of `memory` feed them.
+
+    `max_memory` is what a worker may take, 0 if nothing is said about it.
+    """
+    if memory is None:
+        return cpus
+    return max(1, min(cpus, memory // (max_memory or _USUAL_MEMORY)))
+
+
 def _build(name: str, values: Values, listeners: Iterable[str]) -> Configuration:
     fleet, workers = (
-        _fields(owner, values, "workers") | _fields(owner, values, "reload")
+        fields(owner, values, "workers") | fields(owner, values, "reload")
         for owner in (FleetOptions, WorkerOptions)
     )
     if fleet.get("count") == AUTO:
-        fleet["count"] = usable_cpus()
+        fleet["count"] = automatic_count(usable_cpus(), memory_limit(), workers.get("max_memory", 0))
     return Configuration(
         name=name,
-        app=AppOptions(**_fields(AppOptions, values, "app")),
+        app=AppOptions(**fields(AppOptions, values, "app")),
         listen=tuple(
             Listener(
                 name=listener,
-                tls=TlsOptions(**_fields(TlsOptions, values, f"{LISTEN}:{listener}")),
-                **_fields(Listener, values, f"{LISTEN}:{listener}"),
+                tls=TlsOptions(**fields(TlsOptions, values, f"{LISTEN}:{listener}")),
+                **fields(Listener, values, f"{LISTEN}:{listener}"),
             )
             for listener in listeners
         ),
         fleet=FleetOptions(**fleet),
         workers=WorkerOptions(**workers),
-        http=HttpOptions(**_fields(HttpOptions, values, "http")),
-        websocket=WebSocketOptions(**_fields(WebSocketOptions, values, "websocket")),
-        log=LogOptions(**_fields(LogOptions, values, "log")),
+        http=HttpOptions(**fields(HttpOptions, values, "http")),
+        websocket=WebSocketOptions(**fields(WebSocketOptions, values, "websocket")),
+        log=LogOptions(**fields(LogOptions, values, "log")),
         environment={
             option: value.value for (section, option), value in values.items() if section == ENVIRONMENT
         },
     )
 
 
-def _fields(owner: type, values: Values, section: str) -> dict[str, Any]:
+def fields(owner: type, values: Values, section: str) -> dict[str, Any]:
     """Return what `section` sets of the fields of `owner`."""
     return {
         option.field: values[section, option.name].value

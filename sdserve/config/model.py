@@ -22,8 +22,13 @@ class Listener:
     addresses: tuple[str, ...] = ()
     """`HOST:PORT`, `[V6]:PORT` or `unix:/path`; bound by sdserve itself when it is not socket-activated."""
     backlog: int = 2048
+    defer_accept: float = 0.0
+    """Seconds; TCP_DEFER_ACCEPT of tcp(7), 0: without."""
     mode: int = 0o660
-    """File mode of a unix socket that sdserve binds itself."""
+    """Of a unix socket, as are the next two."""
+    owner: str = ""
+    """A name or a number; empty: who binds it."""
+    group: str = ""
     tls: TlsOptions = NO_TLS
     trusted: tuple[str, ...] = ()
     """Networks as `10.0.0.0/8`, and `unix`: the peers that are proxies."""

@@ -88,12 +88,21 @@ OPTIONS: tuple[Option, ...] = (
     _option("app.preload", AppOptions, kinds.boolean(),
             "Import the application once, before the workers are forked, so that they share its memory."),
     _option("listen.address", Listener, kinds.addresses(),
-            "Where to listen when systemd does not pass the socket. `localhost` is 127.0.0.1; other names "
-            "are not resolved. Port 0 takes a free one.", field="addresses", restart=True),
+            "Where to listen. `localhost` is 127.0.0.1; other names are not resolved. Without one it is left "
+            "to a socket unit of your own.", field="addresses", restart=True),
     _option("listen.backlog", Listener, kinds.integer(1, 65535),
-            "Connections that may wait to be accepted, on a socket that sdserve binds itself.", restart=True),
+            "Connections that may wait to be accepted.", restart=True),
     _option("listen.mode", Listener, kinds.file_mode(),
-            "Permissions of a unix socket that sdserve binds itself.", restart=True),
+            "Permissions of a unix socket.", restart=True),
+    _option("listen.owner", Listener, kinds.account(),
+            "Owner of a unix socket. Empty: root under systemd, else the user that sdserve runs as.",
+            restart=True),
+    _option("listen.group", Listener, kinds.account(),
+            "Group of a unix socket, as `www-data` for nginx on Debian. Empty: that of the owner.",
+            restart=True),
+    _option("listen.defer_accept", Listener, kinds.duration(0, 3600),
+            "How long a TCP connection may wait in the kernel for its first byte before a worker hears of "
+            "it. 0: not at all.", restart=True),
     _option("listen.certificate", TlsOptions, kinds.certificate_files(),
             "Speak TLS with this certificate: PEM, the server's own first, then who has issued it. Of "
             "several, the client's server name (SNI) chooses; the first is for names that none is for.",
@@ -124,7 +133,8 @@ OPTIONS: tuple[Option, ...] = (
     _option("listen.root_path", Listener, kinds.root_path(),
             "Where a proxy has mounted the application, without cutting that off: all paths begin with it."),
     _option("workers.count", FleetOptions, kinds.auto_or_integer(1, 1024),
-            "Worker processes. `auto`: the CPUs that the service may use, by affinity and CPU quota."),
+            "Worker processes. `auto`: the CPUs that the service may use, by affinity and CPU quota, but no "
+            "more than its memory limit has room for, at `max_memory` or 128M each."),
     _option("workers.threads", WorkerOptions, kinds.integer(1, 1024),
             "Requests to a WSGI application that one worker runs at the same time. 1: without a pool."),
     _option("workers.loop", WorkerOptions, kinds.choice("uvloop", "asyncio"),

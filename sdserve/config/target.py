@@ -7,14 +7,14 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from sdserve.config import files
 from sdserve.config.ini import Line, Section, Setting
 from sdserve.config.nearest import suggestion
 from sdserve.config.values import Source
 from sdserve.errors import ConfigurationError, Problem, UsageError
 
-DIRECTORY = Path("/etc/sdserve")
-SHARED = "sdserve.ini"
-"""Defaults of all instances, in the configuration directory."""
+DIRECTORY = Path(files.DIRECTORY)
+SHARED = files.SHARED
 AD_HOC_NAME = "sdserve"
 """What an application that was started without a file is called."""
 
@@ -70,6 +70,11 @@ def target_name(text: str) -> str:
     return text
 
 
+def is_instance(text: str) -> bool:
+    """Whether `text` can be the name of an instance."""
+    return _INSTANCE.fullmatch(text) is not None
+
+
 def _no_instance(text: str) -> UsageError:
     return UsageError(
         f"{text!r} is not an instance (letters, digits, '_', '.', '-'), a file or module:attribute"
@@ -107,13 +112,13 @@ def _file(path: Path, directory: Path) -> Target:
     if _is_missing(path):
         raise _no_target(path, f"no such file{suggestion(path.name, _ini_names(path.parent))}")
     base = path.parent.absolute()
-    files = [path, *_drop_ins(path)]
+    found = [path, *_drop_ins(path)]
     if os.path.realpath(base) == os.path.realpath(directory):
         if path.name == SHARED:
             raise _no_target(path, "these are the defaults of all instances, not an instance")
         if not _is_missing(directory / SHARED):
-            files.insert(0, directory / SHARED)
-    return Target(name=path.stem, path=str(path), files=tuple(files), base=str(base))
+            found.insert(0, directory / SHARED)
+    return Target(name=path.stem, path=str(path), files=tuple(found), base=str(base))
 
 
 def _no_target(path: Path, message: str) -> ConfigurationError:
@@ -132,15 +137,10 @@ def _is_missing(path: Path) -> bool:
 
 
 def _drop_ins(path: Path) -> list[Path]:
-    """Return the drop-ins of `path`, by name; hidden files are left out, as editors keep theirs so."""
-    directory = path.with_name(f"{path.name}.d")
     try:
-        names = sorted(os.listdir(directory))
-    except FileNotFoundError:
-        return []
+        return [Path(drop_in) for drop_in in files.drop_ins(str(path))]
     except OSError as error:
-        raise _no_target(directory, f"cannot be read: {error.strerror}") from None
-    return [directory / name for name in names if name.endswith(".conf") and not name.startswith(".")]
+        raise _no_target(Path(f"{path}.d"), f"cannot be read: {error.strerror}") from None
 
 
 def _ini_names(directory: Path) -> list[str]:

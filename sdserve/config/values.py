@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sdserve.config.ini import CONTROL, Line, Section, Setting
+from sdserve.config.ini import Line, Section, Setting, control_character
 from sdserve.config.nearest import suggestion
 from sdserve.config.options import BY_SECTION, ENVIRONMENT, LISTEN, Option
 from sdserve.core.tls.options import CREDENTIAL
@@ -97,7 +97,7 @@ def _section_fault(name: str) -> str:
 
 def _read_setting(section: str, setting: Setting, base: str) -> Any:
     for line in setting.lines:
-        if CONTROL.search(line.text):  # only on the command line; the reader of files lets none pass
+        if control_character(line.text):  # only on the command line; the reader of files lets none pass
             raise _FaultsError((line.number, "the value has a control character"))
     if section == ENVIRONMENT:
         if not _VARIABLE.fullmatch(setting.name):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import socket
 import stat
@@ -10,19 +11,33 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sdserve.errors import BindError
-from sdserve.host import holders, limits
+from sdserve.host import accounts, holders, limits
 from sdserve.host.addresses import Address, TcpAddress, UnixAddress
 from sdserve.host.listeners import ListenSocket
 
 
-def bind(name: str, address: Address, *, backlog: int, mode: int) -> ListenSocket:
+def bind(
+    name: str,
+    address: Address,
+    *,
+    backlog: int,
+    mode: int,
+    owner: str = "",
+    group: str = "",
+    defer_accept: float = 0.0,
+) -> ListenSocket:
     """Listen at `address`, which names its host by number, for the section `name`.
 
-    `mode` is the file mode of a unix socket. BindError says what is wrong and, if it can be told,
-    who has the address already.
+    `mode`, `owner` and `group` are those of a unix socket's file, the last two by name or number, or empty;
+    the seconds of `defer_accept` are for TCP. BindError says what is wrong and, if it can be told, who has
+    the address already.
     """
     if isinstance(address, UnixAddress):
-        return _bind_unix(name, address, backlog, mode)
+        try:
+            ids = accounts.user_id(owner), accounts.group_id(group)
+        except LookupError as error:
+            raise BindError(f"cannot bind {address}: {error}") from None
+        return _bind_unix(name, address, backlog, mode, ids)
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     with _new_socket(family, address) as listener:
         listener.setblocking(False)
@@ -32,6 +47,8 @@ def bind(name: str, address: Address, *, backlog: int, mode: int) -> ListenSocke
             # [::] is IPv6 alone, whatever net.ipv6.bindv6only says, so that 0.0.0.0 can stand beside it.
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         try:
+            if defer_accept:
+                listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, math.ceil(defer_accept))
             listener.bind((address.host, address.port))
             listener.listen(backlog)
         except OSError as error:
@@ -49,7 +66,9 @@ def _explain(error: OSError, address: TcpAddress) -> str:
     return reason
 
 
-def _bind_unix(name: str, address: UnixAddress, backlog: int, mode: int) -> ListenSocket:
+def _bind_unix(
+    name: str, address: UnixAddress, backlog: int, mode: int, ids: tuple[int, int]
+) -> ListenSocket:
     path = address.path
     with _new_socket(socket.AF_UNIX, address) as listener:
         listener.setblocking(False)
@@ -57,6 +76,8 @@ def _bind_unix(name: str, address: UnixAddress, backlog: int, mode: int) -> List
             _remove_stale(address)
             listener.bind(path)
             # Nobody can connect before listen(), so nobody slips through the mode of the umask.
+            if ids != (accounts.UNCHANGED, accounts.UNCHANGED):  # a hardened unit may not even ask
+                os.chown(path, *ids)
             os.chmod(path, mode)
             listener.listen(backlog)
             status = os.stat(path, follow_symlinks=False)

@@ -53,7 +53,15 @@ def _own(configuration: Configuration, kept: Kept, manager: ServiceManager) -> I
         kept.close_listeners()
         manager.settle(_SETTLE)
     for place, (section, address) in enumerate(wanted):
-        yield found[place] or binding.bind(section.name, address, backlog=section.backlog, mode=section.mode)
+        yield found[place] or binding.bind(
+            section.name,
+            address,
+            backlog=section.backlog,
+            mode=section.mode,
+            owner=section.owner,
+            group=section.group,
+            defer_accept=section.defer_accept,
+        )
 
 
 def _wanted(configuration: Configuration) -> Iterator[tuple[Listener, Address]]:

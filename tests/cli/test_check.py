@@ -2,6 +2,7 @@ import sys
 
 import pytest
 
+from sdserve.host import reachability
 from tests.certificates import Authority
 
 
@@ -76,6 +77,43 @@ def test_they_are_reported_with_all_other_problems_in_the_order_of_the_file(inst
         ["etc/shop.ini:5", "[app] venv"],
         ["etc/shop.ini:7", "[log] level"],
     ]
+
+
+def test_accounts_that_are_not_there_are_named(instance):
+    instance.write("etc/shop.ini.d/x.conf", "[listen:http]\nowner = root\ngroup = nobody-like-this\n")
+    code, _, err = instance.run("check", "shop")
+    assert code == 78
+    message = "there is no group nobody-like-this"
+    assert err == [f"etc/shop.ini.d/x.conf:3: [listen:http] group: {message}"]
+
+
+def test_a_proxy_needs_a_unix_socket(instance):
+    code, _, err = instance.run("check", "shop", "--proxy-user", "root")
+    assert code == 2
+    assert "no unix socket is configured" in err[0]
+
+
+def test_a_proxy_that_can_connect_is_told_so_and_one_that_cannot_why(instance, monkeypatch):
+    place = instance.path / "web.sock"
+    other = instance.path / "other.sock"
+    instance.write("etc/shop.ini.d/x.conf", f"[listen:http]\naddress = {place}\n  {other}\n")
+    asked = []
+
+    def obstacle(path, user):
+        asked.append((path, user))
+        return "may not write to it" if path == str(other) and is_closed else ""
+
+    monkeypatch.setattr(reachability, "obstacle", obstacle)
+    is_closed = False
+    code, out, err = instance.run("check", "shop", "--proxy-user", "daemon")
+    assert (code, err) == (0, [])
+    assert out[1:] == [f"OK: daemon can connect to unix:{path}" for path in (place, other)]
+    assert asked == [(str(place), "daemon"), (str(other), "daemon")]
+    is_closed = True
+    code, out, err = instance.run("check", "shop", "--proxy-user", "daemon")
+    assert (code, out) == (78, [])
+    advice = "daemon may not write to it; set group = daemon in [listen:http]"
+    assert err == [f"etc/shop.ini.d/x.conf:3: [listen:http] address: {advice}"]
 
 
 def tls_ini(*lines):

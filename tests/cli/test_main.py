@@ -41,7 +41,7 @@ def test_each_command_has_examples_in_its_help(shell, name):
         (["chek"], "sdserve: unknown command chek, did you mean check?"),
         (
             ["x", "--help"],
-            "sdserve: unknown command x; the commands are: run, check, show, status, reload, upgrade, scale",
+            "sdserve: unknown command x; the commands are: " + ", ".join(COMMANDS),
         ),
         (["check"], "sdserve: the following arguments are required: TARGET; see sdserve check --help"),
         (["check", "a:b", "--wrokers", "2"], "sdserve: unknown argument --wrokers, did you mean --workers?"),

@@ -119,6 +119,16 @@ def test_nothing_else_is_a_request_path(text):
     )
 
 
+@pytest.mark.parametrize("text", ["www-data", "_apt", "shop.example", "0", "1000"])
+def test_an_account_has_a_name_or_a_number(text):
+    assert kinds.account().read(text) == text
+
+
+@pytest.mark.parametrize("text", ["www data", "-x", "007", "1a", "a:b", "x" * 32, "%n"])
+def test_nothing_else_is_an_account(text):
+    refused(kinds.account(), text, f"{text!r} is no name or number of a user or group")
+
+
 def test_peers_are_networks_with_commas_between_them():
     kind = kinds.peers()
     assert kind.read("10.0.0.0/8,unix , ::1") == ("10.0.0.0/8", "unix", "::1")

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sdserve.config.ini import Line, Section, Setting
-from sdserve.config.load import load
+from sdserve.config.load import automatic_count, load
 from sdserve.config.model import Configuration, Listener, LogOptions
 from sdserve.config.options import OPTIONS
 from sdserve.config.target import Target
@@ -38,6 +38,9 @@ backlog = 100
 [listen:admin]
 address = /run/shop.sock
 mode = 0600
+owner = shop
+group = www-data
+defer_accept = 5s
 trusted = 10.0.0.0/8, unix
 trusted_fields = Forwarded, X-Forwarded-Prefix
 proxy_protocol = yes
@@ -126,6 +129,9 @@ AS_CONFIGURED = Configuration(
             name="admin",
             addresses=("unix:/run/shop.sock",),
             mode=0o600,
+            owner="shop",
+            group="www-data",
+            defer_accept=5.0,
             trusted=("10.0.0.0/8", "unix"),
             trusted_fields=("forwarded", "x-forwarded-prefix"),
             proxy_protocol=True,
@@ -220,6 +226,21 @@ def test_everything_can_be_set(etc):
     assert loaded.configuration == AS_CONFIGURED
     set_here = {(section.partition(":")[0], option) for section, option in loaded.values}
     assert set_here >= {(option.section, option.name) for option in OPTIONS}
+
+
+@pytest.mark.parametrize(
+    ("cpus", "memory", "max_memory", "count"),
+    [
+        (4, None, 0, 4),
+        (4, 512 << 20, 0, 4),
+        (4, 300 << 20, 0, 2),
+        (4, 100 << 20, 0, 1),
+        (4, 1 << 30, 512 << 20, 2),
+        (1, 1 << 40, 0, 1),
+    ],
+)
+def test_auto_is_what_cpus_and_memory_are_enough_for(cpus, memory, max_memory, count):
+    assert automatic_count(cpus, memory, max_memory) == count
 
 
 def test_auto_is_the_number_of_usable_cpus(etc):

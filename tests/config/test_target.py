@@ -3,9 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from sdserve.config.ini import Line, Section, Setting
 from sdserve.config.target import DIRECTORY, Target, find_target
-from sdserve.config.values import Source
 from sdserve.errors import ConfigurationError, UsageError
 
 
@@ -179,9 +177,13 @@ def test_a_file_that_cannot_be_looked_at_is_left_to_the_reader(etc):
 
 @pytest.mark.parametrize("text", ["shop:app", "shop.wsgi:make()", "./shop:app", ":"])
 def test_what_has_a_colon_is_an_application_in_the_current_directory(etc, here, text):
-    settings = [Setting("application", 0, [Line(0, text)]), Setting("directory", 0, [Line(0, str(here))])]
-    given = Source("TARGET", str(here), (Section("app", 0, settings),))
-    assert find_target(text, etc.path) == Target(name="sdserve", path="TARGET", given=(given,))
+    target = find_target(text, etc.path)
+    assert (target.name, target.path, target.files) == ("sdserve", "TARGET", ())
+    (given,) = target.given
+    (section,) = given.sections
+    assert (given.path, given.base, section.name) == ("TARGET", str(here), "app")
+    written = {setting.name: [line.text for line in setting.lines] for setting in section.settings}
+    assert written == {"application": [text], "directory": [str(here)]}
 
 
 def test_a_file_with_a_colon_in_its_name_is_a_file(etc, here):

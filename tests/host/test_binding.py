@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import resource
 import socket
 import stat
@@ -106,6 +107,25 @@ def test_the_mode_is_as_configured_whatever_the_umask(bind, tmp_path):
     finally:
         os.umask(before)
     assert stat.S_IMODE(os.stat(tmp_path / "web.sock").st_mode) == 0o666
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_owner_and_group_are_as_configured(bind, tmp_path):
+    bind(f"unix:{tmp_path}/web.sock", owner="daemon", group="4")
+    status = os.stat(tmp_path / "web.sock")
+    assert (status.st_uid, status.st_gid) == (pwd.getpwnam("daemon").pw_uid, 4)
+
+
+@pytest.mark.parametrize("kind", ["owner", "group"])
+def test_somebody_who_does_not_exist_is_named(bind, tmp_path, kind):
+    with pytest.raises(BindError, match=r"there is no (user|group) nobody-like-this"):
+        bind(f"unix:{tmp_path}/web.sock", **{kind: "nobody-like-this"})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_connection_may_have_to_say_something_first(bind):
+    listener = bind("127.0.0.1:0", defer_accept=0.5)
+    assert listener.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT) >= 1
 
 
 def test_a_socket_that_nobody_listens_at_is_replaced(bind, tmp_path):

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from sdserve.host.cpus import cgroup_quota, usable_cpus
+from sdserve.host.cpus import cgroup_quota, memory_limit, usable_cpus
 
 
 @pytest.fixture
@@ -13,8 +13,8 @@ def kernel(tmp_path):
         cgroups = tmp_path / "cgroup"
         own_cgroup = tmp_path / "self"
 
-        def limit(self, group, text):
-            path = self.cgroups / group / "cpu.max"
+        def limit(self, group, text, file="cpu.max"):
+            path = self.cgroups / group / file
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
 
@@ -107,3 +107,14 @@ def test_the_quota_counts_if_it_is_less_than_the_affinity(kernel):
 
 def test_here_is_at_least_one():
     assert 1 <= usable_cpus() <= len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize(
+    ("most", "high", "limit"),
+    [("max\n", "max\n", None), ("1000\n", "max\n", 1000), ("1000\n", "800\n", 800), ("x", "", None)],
+)
+def test_the_limit_of_memory_is_the_tighter_one(kernel, most, high, limit):
+    kernel.limit("a", most, file="memory.max")
+    kernel.limit("a", high, file="memory.high")
+    kernel.be_in("0::/a/b\n")
+    assert memory_limit(kernel.cgroups, kernel.own_cgroup) == limit

@@ -9,34 +9,44 @@ from tests.system.exchange import Answer, Exchange
 from tests.system.machine import Machine
 from tests.system.waiting import wait_for
 
-_CHECKOUT = Path(__file__).parents[2]
+CHECKOUT = Path(__file__).parents[2]
 _APPLICATIONS = "/srv/applications"
 
-EXAMPLES = _CHECKOUT / "docs/examples"
+EXAMPLES = CHECKOUT / "docs/examples"
+
+UNITS = ("sdserve@.service", "sdserve-sockets@.target", "sdserve.target")
 
 MOUNTS = {
-    "/usr/lib/python3/dist-packages/sdserve": _CHECKOUT / "sdserve",
-    "/usr/bin/sdserve": _CHECKOUT / "tests/system/launcher.py",
-    "/usr/lib/systemd/system/sdserve@.service": _CHECKOUT / "systemd/sdserve@.service",
-    "/usr/lib/systemd/system/sdserve@.socket": _CHECKOUT / "systemd/sdserve@.socket",
-    "/usr/lib/systemd/system/sdserve-certificates@.path": _CHECKOUT / "systemd/sdserve-certificates@.path",
-    "/usr/lib/systemd/system/sdserve-certificates@.service": _CHECKOUT
-    / "systemd/sdserve-certificates@.service",
-    _APPLICATIONS: _CHECKOUT / "tests/system/applications",
+    "/usr/lib/python3/dist-packages/sdserve": CHECKOUT / "sdserve",
+    "/usr/bin/sdserve": CHECKOUT / "tests/system/launcher.py",
+    **{f"/usr/lib/systemd/system/{unit}": CHECKOUT / "systemd" / unit for unit in UNITS},
+    **{f"/usr/lib/systemd/user/{unit}": CHECKOUT / "systemd/user" / unit for unit in UNITS},
+    **{
+        f"/usr/lib/systemd/{kind}-generators/sdserve-generator": CHECKOUT / "systemd/sdserve-generator"
+        for kind in ("system", "user")
+    },
+    **{
+        f"/usr/lib/systemd/system/sdserve-certificates@.{kind}": CHECKOUT
+        / f"systemd/sdserve-certificates@.{kind}"
+        for kind in ("path", "service")
+    },
+    "/usr/lib/tmpfiles.d/sdserve.conf": CHECKOUT / "systemd/tmpfiles.conf",
+    _APPLICATIONS: CHECKOUT / "tests/system/applications",
     "/srv/examples": EXAMPLES,
 }
 """Where a package would put sdserve, taken from the checkout; and the applications, below /srv."""
 
 
 class Instance:
-    """`sdserve@NAME`, with its INI, its drop-ins and its two sockets: TCP on `port`, and `/run/NAME.sock`."""
+    """`sdserve@NAME`: its INI, its drop-ins, its addresses (`port` on the loopback, `/run/NAME.sock`)."""
 
     def __init__(self, machine: Machine, name: str = "hello", *, port: int = 8000) -> None:
         self.machine = machine
         self.name = name
         self.port = port
         self.service = f"sdserve@{name}.service"
-        self.socket = f"sdserve@{name}.socket"
+        self.socket = f"sdserve@{name}@http.socket"
+        self.sockets = f"sdserve-sockets@{name}.target"
         self.unix_path = f"/run/{name}.sock"
 
     # Setting it up
@@ -52,13 +62,13 @@ class Instance:
         self.machine.write(f"/etc/sdserve/{self.name}.ini", text)
 
     def listen(self) -> None:
-        """Write the drop-in that an administrator writes by hand, and start the socket."""
-        self.drop_in(
-            self.socket,
-            f"[Socket]\nListenStream=127.0.0.1:{self.port}\nListenStream=[::1]:{self.port}\n"
-            f"ListenStream={self.unix_path}\n",
+        """Have systemd listen on all three addresses, whatever the INI says of them."""
+        self.machine.write(
+            f"/etc/sdserve/{self.name}.ini.d/10-listen.conf",
+            f"[listen:http]\naddress = 127.0.0.1:{self.port}\n  [::1]:{self.port}\n  {self.unix_path}\n",
         )
-        self.machine.systemctl("start", self.socket)
+        self.machine.systemctl("daemon-reload")
+        self.machine.systemctl("start", self.sockets)
 
     def drop_in(self, unit: str, text: str) -> None:
         """Add settings to one of the instance's units."""

@@ -28,12 +28,18 @@ COMMAND_SECONDS = 60.0
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 # The first process of new namespaces: when it dies, the kernel kills all that runs in them. Its arguments are
-# files into which a process writes 0 to join a control group, then `--`, then those of systemd-nspawn.
+# files into which a process writes 0 to join a control group, then `--`, then those of systemd-nspawn. With a
+# disk the root is an overlay whose changes are kept there, for all boots of this launcher.
 _LAUNCHER = """
 mount -t proc proc /proc
+if [ "$DISK" ]; then
+    mkdir "$DISK/upper" "$DISK/work" "$DISK/root"
+    mount -t overlay -o "lowerdir=$TREE,upperdir=$DISK/upper,workdir=$DISK/work" overlay "$DISK/root"
+fi
 while [ "$1" != -- ]; do echo 0 >"$1"; shift; done
 shift
-exec systemd-nspawn "$@"
+while code=0; systemd-nspawn "$@" || code=$?; [ $code = 133 ]; do :; done  # 133: it is to be booted again
+exit $code
 """
 
 _numbers = itertools.count(1)
@@ -54,13 +60,15 @@ def obstacle() -> str | None:
 class Machine:
     """One container; a context manager that boots it and ends it. Boot it from the main thread.
 
-    `mounts` maps paths inside to files or folders of the host, which appear there read-only.
+    `mounts` maps paths inside to files or folders of the host, which appear there read-only. What is written
+    inside is in memory and gone with a reboot, unless an empty folder of the host is given as its `disk`.
     """
 
-    def __init__(self, tree: Path, *, mounts: Mapping[str, Path]) -> None:
+    def __init__(self, tree: Path, *, mounts: Mapping[str, Path], disk: Path | None = None) -> None:
         self.name = cgroups.name_for(next(_numbers))
         self._tree = tree
         self._mounts = mounts
+        self._disk = disk
         self._console = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the machine
         self._process: subprocess.Popen[bytes] | None = None
         self._leader = 0
@@ -96,19 +104,34 @@ class Machine:
             stdout=self._console,
             stderr=self._console,
             # One hierarchy inside, as on any current Debian, also when the host has the hybrid arrangement.
-            env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
+            env={
+                **os.environ,
+                "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",
+                "TREE": str(self._tree),
+                "DISK": str(self._disk or ""),
+            },
             start_new_session=True,
         )
         wait_for(self._has_leader, what=f"{self.name} has started its systemd")
         wait_for(self._is_up, what=f"{self.name} has booted")
 
+    def reboot(self) -> None:
+        """Have it shut down in order and boot again; only what is on its disk is there then."""
+        before = self._leader
+        self.run("systemctl", "reboot", check=False)  # the connection to the old systemd may break
+        wait_for(
+            lambda: self._has_leader() and self._leader != before,
+            what=f"{self.name} has started its systemd again",
+        )
+        wait_for(self._is_up, what=f"{self.name} has booted again")
+
     def _nspawn_arguments(self) -> list[str]:
         return [
             "--quiet",
-            f"--directory={self._tree}",
+            f"--directory={self._disk / 'root' if self._disk else self._tree}",
             f"--machine={self.name}",
             f"--hostname={self.name}",
-            "--volatile=overlay",
+            *(() if self._disk else ("--volatile=overlay",)),
             "--private-network",
             "--register=no",
             "--keep-unit",
@@ -121,11 +144,11 @@ class Machine:
         ]
 
     def _has_leader(self) -> bool:
-        """Find the container's first process: the launcher's child is systemd-nspawn, whose child it is."""
+        """Find the first process inside: a child of systemd-nspawn, which is one of the launcher's shell."""
         self._check_alive()
         assert self._process is not None
         with contextlib.suppress(OSError, IndexError):
-            self._leader = _first_child(_first_child(self._process.pid))
+            self._leader = _first_child(_first_child(_first_child(self._process.pid)))
             return os.readlink(f"/proc/{self._leader}/exe").endswith("/systemd")
         return False
 

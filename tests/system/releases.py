@@ -27,6 +27,8 @@ BUILD_SECONDS = 900.0
 PACKAGES = (
     "dbus",
     "iproute2",
+    "libnss-systemd",
+    "nginx",
     "procps",
     "python3",
     "python3-fastapi",
@@ -48,6 +50,8 @@ RECIPE = (
     '--customize-hook=rm -f "$1/etc/hostname"',
     # No folder, no persistent journal: a journal in memory starts empty with each boot.
     '--customize-hook=rm -rf "$1/var/log/journal"',
+    # It is started by the tests that need it.
+    '--customize-hook=rm "$1/etc/systemd/system/multi-user.target.wants/nginx.service"',
 )
 
 

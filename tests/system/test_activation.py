@@ -65,6 +65,7 @@ def test_two_instances_serve_side_by_side(machine: Machine) -> None:
 
 
 def test_without_a_socket_unit_the_addresses_of_the_ini_are_bound(hello: Instance) -> None:
+    hello.unix_path = "/run/sdserve/hello/own.sock"
     hello.configure("flask_probe:app", "[listen:local]", f"address = unix:{hello.unix_path}")
     hello.start()
 
@@ -72,7 +73,19 @@ def test_without_a_socket_unit_the_addresses_of_the_ini_are_bound(hello: Instanc
     assert hello.get_unix("/").text == "flask"
 
 
-def test_a_second_socket_unit_brings_a_second_name(machine: Machine) -> None:
+def test_each_listener_has_a_socket_unit(hello: Instance) -> None:
+    hello.configure(
+        "flask_probe:app", "[listen:admin]", "address = 127.0.0.1:8001", "[listen:x/y]", "address = [::1]:82"
+    )
+    hello.listen()
+    hello.start()
+
+    assert hello.get("/").text == "flask"
+    assert Exchange(hello.machine.connect_tcp("127.0.0.1", 8001), "/").answer().text == "flask"
+    assert Exchange(hello.machine.connect_tcp("::1", 82), "/").answer().text == "flask"
+
+
+def test_a_socket_unit_of_ones_own_brings_a_second_name(machine: Machine) -> None:
     hello = Instance(machine)
     hello.configure("flask_probe:app", "[listen:admin]")
     machine.write(
@@ -87,30 +100,43 @@ def test_a_second_socket_unit_brings_a_second_name(machine: Machine) -> None:
     assert Exchange(machine.connect_tcp("127.0.0.1", 8001), "/").answer().text == "flask"
 
 
-def test_an_address_is_changed_without_touching_the_ini(hello: Instance) -> None:
+def test_the_sockets_alone_can_be_enabled(hello: Instance) -> None:
     hello.configure("flask_probe:app")
-    hello.listen()
-    hello.start()
+    hello.machine.systemctl("enable", "--now", hello.sockets)
+    assert hello.property("ActiveState") == "inactive"
 
-    hello.drop_in(hello.socket, "[Socket]\nListenStream=127.0.0.1:8005\n")
-    hello.stop()
-    hello.machine.systemctl("restart", hello.socket)
-    hello.start()
-
-    hello.port = 8005
     assert hello.get("/").text == "flask"
+
+
+def test_a_unix_socket_has_the_rights_of_the_ini_and_is_removed(hello: Instance) -> None:
+    hello.unix_path = "/run/sdserve/hello.sock"
+    listen = [
+        "[listen:local]",
+        f"address = {hello.unix_path}",
+        "mode = 0620",
+        "owner = daemon",
+        "group = www-data",
+    ]
+    hello.configure("flask_probe:app", *listen)
+    hello.machine.systemctl("enable", "--now", hello.service)
+
+    assert hello.get_unix("/").text == "flask"
+    rights = hello.machine.run("stat", "--format=%a %U %G", hello.unix_path).stdout.split()
+    assert rights == ["620", "daemon", "www-data"]
+    hello.machine.systemctl("stop", hello.service, hello.sockets)
+    assert not hello.machine.path(hello.unix_path).exists()
 
 
 def test_an_unprivileged_user_serves_a_privileged_port(machine: Machine) -> None:
     hello = Instance(machine, port=80)
     hello.configure("flask_probe:app")
-    hello.drop_in(hello.service, "[Service]\nUser=nobody\n")
+    hello.drop_in(hello.service, "[Service]\nUser=daemon\n")
     hello.listen()
     hello.start()
 
     assert hello.get("/").text == "flask"
     owners = machine.run("ps", "-o", "user=", "-p", ",".join(map(str, hello.pids()))).stdout.split()
-    assert set(owners) == {"nobody"}
+    assert set(owners) == {"daemon"}
     assert machine.path("/run/sdserve/hello").is_dir()
 
 

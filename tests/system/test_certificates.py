@@ -25,7 +25,8 @@ def authority(tmp_path: Path) -> Authority:
 def install(hello: Instance, files: Files) -> None:
     """Put a pair in place as those do who renew: new files, and then a rename each."""
     for name, source in (("key", files.key), ("pem", files.certificate)):
-        hello.machine.write(f"{_PLACE}/new", Path(source).read_text(), mode=0o600)
+        hello.machine.write(f"{_PLACE}/new", Path(source).read_text(), mode=0o640)
+        hello.machine.run("chgrp", "www-data", f"{_PLACE}/new")
         new = hello.machine.path(f"{_PLACE}/new")
         new.replace(new.with_name(f"hello.{name}"))
 
@@ -81,6 +82,7 @@ def test_a_key_that_the_user_may_not_read_is_named(hello: Instance, authority: A
 def test_new_certificates_are_used_when_they_appear(hello: Instance, authority: Authority) -> None:
     install(hello, authority.issue("localhost", "one.example"))
     configure(hello, f"{_PLACE}/hello.pem", f"{_PLACE}/hello.key")
+    hello.drop_in(hello.service, "[Service]\nSupplementaryGroups=www-data\n")
     hello.listen()
     hello.start()
     hello.drop_in(_PATH_UNIT, f"[Path]\nPathChanged={_PLACE}\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.system.instance import Instance
-from tests.system.machine import MachineError
+from tests.system.machine import Machine, MachineError
 from tests.system.waiting import wait_for
 
 pytestmark = pytest.mark.system
@@ -63,7 +63,6 @@ def test_a_wrong_ini_does_not_loop_for_a_client_that_waits_and_one_start_brings_
 
 
 def test_a_missing_ini_is_named(hello: Instance) -> None:
-    hello.listen()
     with pytest.raises(MachineError):
         hello.start()
 
@@ -71,6 +70,28 @@ def test_a_missing_ini_is_named(hello: Instance) -> None:
     assert "/etc/sdserve/hello.ini" in hello.journal("--priority=err")
 
 
-def test_a_socket_unit_without_an_address_is_refused_with_a_reason(hello: Instance) -> None:
-    with pytest.raises(MachineError, match="bad unit file setting"):
-        hello.machine.systemctl("start", hello.socket)
+def test_a_mistake_in_one_ini_is_in_the_journal_and_spoils_no_other(machine: Machine) -> None:
+    good, bad = Instance(machine, "good", port=8001), Instance(machine, "bad", port=8002)
+    good.configure("flask_probe:app")
+    bad.configure_text("[app]\napplication = flask_probe:app\n[listen:http]\nadress = 127.0.0.1:8002\n")
+    good.listen()
+
+    assert good.get("/").text == "flask"
+    mistake = "/etc/sdserve/bad.ini:4: [listen:http] adress: unknown option, did you mean address?"
+    assert f"{mistake}; it has no sockets" in bad.journal("--priority=err")
+    with pytest.raises(MachineError):
+        bad.start()
+    assert bad.property("ExecMainStatus") == "78"
+
+
+def test_a_mistake_elsewhere_leaves_the_sockets(hello: Instance) -> None:
+    hello.configure("flask_probe:app")
+    hello.listen()
+    hello.start()
+    hello.configure("flask_probe:app", "[workers]", "cuont = 2")
+    hello.machine.systemctl("daemon-reload")
+    hello.configure("flask_probe:app")
+    hello.machine.systemctl("restart", hello.service)
+
+    assert hello.get("/").text == "flask"
+    assert "no open socket" not in hello.journal(unit=hello.socket)
