@@ -110,20 +110,7 @@ async def _serve(
 ) -> int:
     loop = asyncio.get_running_loop()
     gateway = _make_gateway(application, configuration, loop)
-    server = Server(
-        loop=loop,
-        gateway=gateway,
-        http=configuration.http,
-        websocket=configuration.websocket,
-        workers=configuration.workers,
-        row=context.row,
-        access=AccessLog() if configuration.log.access else None,
-    )
-    dumped.server = server
-    try:
-        server.tls = read_contexts(context.certificates, configuration.listen)
-    except (CertificateError, WireError) as error:
-        raise BootError(str(error)) from None
+    server = dumped.server = _make_server(context, configuration, gateway, loop)
     identity = {"generation": context.generation, "serial": context.serial}
 
     if isinstance(gateway, WsgiGateway):
@@ -166,6 +153,25 @@ async def _serve(
     await server.wait_drained()
     await loop.shutdown_asyncgens()
     return EXIT_OK
+
+
+def _make_server(
+    context: WorkerContext, configuration: Configuration, gateway: Gateway, loop: asyncio.AbstractEventLoop
+) -> Server:
+    server = Server(
+        loop=loop,
+        gateway=gateway,
+        http=configuration.http,
+        websocket=configuration.websocket,
+        workers=configuration.workers,
+        row=context.row,
+        access=AccessLog() if configuration.log.access else None,
+    )
+    try:
+        server.tls = read_contexts(context.certificates, configuration.listen)
+    except (CertificateError, WireError) as error:
+        raise BootError(str(error)) from None
+    return server
 
 
 def _with_options(

@@ -26,7 +26,7 @@ from math import inf
 from sdserve.core.http.options import HttpOptions
 from sdserve.core.http.parser import make_parser
 from sdserve.core.http.request import CHUNKED, Field, Request
-from sdserve.core.http.response import Head, Standing, early_hints, status_line, trailer_section
+from sdserve.core.http.response import Head, Standing, chunk, early_hints, status_line, trailer_section
 from sdserve.errors import LocalProtocolError, RemoteProtocolError
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -254,8 +254,7 @@ class Connection:
 
     def leave(self) -> bytes:
         """The connection speaks another protocol from now on: return what was received of that."""
-        unused, self._input.data = self.unused, b""
-        self._state = _CLOSED
+        unused, self._input.data, self._state = self.unused, b"", _CLOSED
         return unused
 
     # Bytes out
@@ -357,7 +356,7 @@ class Connection:
         if self._head_only:
             data = b""
         elif self._remaining == _UNKNOWN:
-            data = _chunk(body, more) if self._chunks else body
+            data = chunk(body, more) if self._chunks else body
         else:
             data = body
             if len(body) > self._remaining:
@@ -491,12 +490,3 @@ def _as_bytes(body: object) -> bytes:
     if isinstance(body, bytes | bytearray | memoryview):
         return bytes(body)
     raise LocalProtocolError(f"the application sent a body that is not bytes but {type(body).__name__}")
-
-
-def _chunk(body: bytes, more: bool) -> bytes:
-    """RFC 9112 section 7.1; an empty chunk would end the body, so none is made of an empty part."""
-    if not body:
-        return b"" if more else b"0\r\n\r\n"
-    if more:
-        return b"%x\r\n%b\r\n" % (len(body), body)
-    return b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)

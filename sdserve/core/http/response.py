@@ -175,3 +175,12 @@ class Head:
     def encode(self, standing: Standing) -> bytes:
         """Return the head with the empty line that ends it."""
         return _checked(self.lines) + standing[self.own] + b"\r\n\r\n"
+
+
+def chunk(body: bytes, more: bool) -> bytes:
+    """A part of a body in chunks, RFC 9112 section 7.1; none of an empty part, for that would be the end."""
+    if not body:
+        return b"" if more else b"0\r\n\r\n"
+    if more:
+        return b"%x\r\n%b\r\n" % (len(body), body)
+    return b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
