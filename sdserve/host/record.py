@@ -34,13 +34,19 @@ class Record:
         return cls(memfd.create(name, 0))
 
     def write(self, document: bytes) -> None:
-        """Make `document` the newest. ValueError if it is longer than `MAX_DOCUMENT`."""
+        """Make `document` the newest. ValueError if it is longer than `MAX_DOCUMENT`.
+
+        OSError without memory for it: then the newest is the one before, and stays so until one is whole.
+        """
         if len(document) > MAX_DOCUMENT:
             raise ValueError(f"{len(document):,} bytes are more than {MAX_DOCUMENT:,}")
-        self._number += 1
-        offset = self._offset(self._number)
-        head = _HEAD.pack(self._number, len(document), _check_sum(self._number, document))
-        os.pwrite(self.memory.fileno(), head + document, offset)
+        number = self._number + 1
+        head = _HEAD.pack(number, len(document), _check_sum(number, document))
+        content, offset = memoryview(head + document), self._offset(number)
+        while content:
+            written = os.pwrite(self.memory.fileno(), content, offset)
+            content, offset = content[written:], offset + written
+        self._number = number
 
     def read(self) -> bytes:
         """The newest document; b"" if there is none."""
