@@ -65,7 +65,7 @@ def kill_child(pid: int) -> None:
 def end_children() -> None:
     """Send SIGKILL to every child, and to those that become ours when it dies; return when all are reaped.
 
-    For the very end. Descendants of a subreaper cannot escape this.
+    For the very end. Descendants of a subreaper cannot escape this, unless they have become another user's.
     """
     children = f"/proc/self/task/{os.getpid()}/children"
     for _ in range(_GENERATIONS):
@@ -74,12 +74,20 @@ def end_children() -> None:
                 pids = [int(pid) for pid in file.read().split()]
         except OSError:
             return  # a kernel without CONFIG_PROC_CHILDREN
-        if not pids:
+        killed = [pid for pid in pids if _kill(pid)]
+        if not killed:
             return
-        for pid in pids:
-            os.kill(pid, signal.SIGKILL)  # nobody else's, for it has not been reaped
-        for pid in pids:
+        for pid in killed:
             os.waitpid(pid, 0)
+
+
+def _kill(pid: int) -> bool:
+    """Whether a child, which has not been reaped, could be sent SIGKILL."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except PermissionError:
+        return False  # it has changed its user, as sudo and ping do
+    return True
 
 
 def reap() -> Iterator[tuple[int, int]]:
