@@ -6,6 +6,7 @@ waits while the manager has too much to read; here what finds no room is kept un
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import socket
@@ -27,6 +28,8 @@ _MOST_KEPT = 1000
 """Messages. Those that a later one outdates are not kept, and so this is never reached in practice."""
 _OUTDATED = ("STATUS=", "EXTEND_TIMEOUT_USEC=")
 """Only the last one of a kind matters."""
+_OF_ONE = {errno.ETOOMANYREFS, errno.ENOBUFS, errno.ENOMEM, errno.EMSGSIZE}
+"""What is wrong with one message, and not with its receiver: too many descriptors on their way (unix(7))."""
 
 
 def status(text: str) -> str:
@@ -49,6 +52,10 @@ def extend_timeout(seconds: float) -> str:
 
 WATCHDOG = "WATCHDOG=1"
 """The service does what it is there for."""
+
+
+LONGEST_NAME = 255
+"""Characters of a descriptor's name; what is kept with a longer one comes back without a name."""
 
 
 def store(name: str) -> str:
@@ -124,8 +131,11 @@ class ServiceManager:
         try:
             while self._kept and self._has_sent(self._kept[0]):
                 self._kept.popleft().close()
-        except OSError:
-            self._forget()
+        except OSError as error:
+            if error.errno in _OF_ONE:
+                self._kept.popleft().close()
+            else:
+                self._forget()
             raise
 
     def settle(self, timeout: float) -> None:
