@@ -47,8 +47,8 @@ def take() -> tuple[Named, Named]:
     passed = _passed() if is_activated() else []
     for variable in VARIABLES:  # libsystemd has cleared the C library's copy only, and not all of them
         os.environ.pop(variable, None)
-    kept = [(name, descriptor) for name, descriptor in passed if name.startswith(KEPT)]
-    return [one for one in passed if one not in kept], kept
+    kept = [one for one in passed if one[0].startswith(KEPT)]
+    return [one for one in passed if not one[0].startswith(KEPT)], kept
 
 
 def adopt(passed: Named, names: Collection[str]) -> list[ListenSocket]:
