@@ -13,6 +13,7 @@ from sdserve.config.nearest import suggestion
 from sdserve.config.options import BY_SECTION, ENVIRONMENT, LISTEN, Option
 from sdserve.core.tls.options import CREDENTIAL
 from sdserve.errors import Problem
+from sdserve.host.activation import KEPT
 
 # systemd.socket(5), FileDescriptorName=: printable ASCII but a colon; here no space and bracket either.
 _LISTENER_NAME = re.compile(r"[!-9;-Z\\^-~]{1,255}")
@@ -82,6 +83,8 @@ class _FaultsError(Exception):
 def _section_fault(name: str) -> str:
     kind, colon, listener = name.partition(":")
     if kind == LISTEN:
+        if listener.startswith(KEPT):
+            return f"names that begin with {KEPT!r} are for what systemd keeps for sdserve itself"
         if _LISTENER_NAME.fullmatch(listener):
             return ""
         if not colon or not listener:
