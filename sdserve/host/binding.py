@@ -33,11 +33,7 @@ def bind(
     the address already.
     """
     if isinstance(address, UnixAddress):
-        try:
-            ids = accounts.user_id(owner), accounts.group_id(group)
-        except LookupError as error:
-            raise BindError(f"cannot bind {address}: {error}") from None
-        return _bind_unix(name, address, backlog, mode, ids)
+        return _bind_unix(name, address, backlog, mode, _ids(address, owner, group))
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     with _new_socket(family, address) as listener:
         listener.setblocking(False)
@@ -48,12 +44,50 @@ def bind(
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         try:
             if defer_accept:
-                listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, math.ceil(defer_accept))
+                _defer_accept(listener, defer_accept)
             listener.bind((address.host, address.port))
             listener.listen(backlog)
         except OSError as error:
             raise BindError(f"cannot bind {address}: {_explain(error, address)}") from None
     return ListenSocket(name, listener)
+
+
+def adapt(
+    listener: ListenSocket,
+    address: Address,
+    *,
+    backlog: int,
+    mode: int,
+    owner: str = "",
+    group: str = "",
+    defer_accept: float = 0.0,
+) -> None:
+    """Have a socket that listens at `address` already do so as `bind` would. BindError if that fails."""
+    try:
+        if isinstance(address, UnixAddress):
+            _protect(address.path, mode, _ids(address, owner, group))
+        else:
+            _defer_accept(listener.socket, defer_accept)
+        listener.socket.listen(backlog)
+    except OSError as error:
+        raise BindError(f"cannot listen at {address} again: {limits.reason(error)}") from None
+
+
+def _ids(address: UnixAddress, owner: str, group: str) -> tuple[int, int]:
+    try:
+        return accounts.user_id(owner), accounts.group_id(group)
+    except LookupError as error:
+        raise BindError(f"cannot bind {address}: {error}") from None
+
+
+def _protect(path: str, mode: int, ids: tuple[int, int]) -> None:
+    if ids != (accounts.UNCHANGED, accounts.UNCHANGED):  # a hardened unit may not even ask
+        os.chown(path, *ids)
+    os.chmod(path, mode)
+
+
+def _defer_accept(listener: socket.socket, seconds: float) -> None:
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, math.ceil(seconds))
 
 
 def _explain(error: OSError, address: TcpAddress) -> str:
@@ -76,9 +110,7 @@ def _bind_unix(
             _remove_stale(address)
             listener.bind(path)
             # Nobody can connect before listen(), so nobody slips through the mode of the umask.
-            if ids != (accounts.UNCHANGED, accounts.UNCHANGED):  # a hardened unit may not even ask
-                os.chown(path, *ids)
-            os.chmod(path, mode)
+            _protect(path, mode, ids)
             listener.listen(backlog)
             status = os.stat(path, follow_symlinks=False)
         except OSError as error:

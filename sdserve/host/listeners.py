@@ -21,8 +21,11 @@ class ListenSocket:
     """The name under which the service manager keeps it for us; empty: it does not."""
 
     def close(self) -> None:
-        """Close it, and remove its file if we made it and nobody has replaced it since."""
-        if self.created is not None and self.socket.fileno() >= 0:
+        """Close it, and remove its file if we made it and nobody has replaced it since.
+
+        The file of one that is `kept` stays: who comes next is reached by it, and so is the backlog.
+        """
+        if self.created is not None and not self.kept and self.socket.fileno() >= 0:
             self._remove_file(self.socket.getsockname())
         self.socket.close()
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from typing import Any
 
 from sdserve.config.model import DEFAULT_LISTENER, Configuration, Listener
 from sdserve.errors import ActivationError
@@ -30,11 +31,12 @@ def open_listeners(
     close. ActivationError or BindError; nothing stays open then.
     """
     with ExitStack() as undo:
-        listeners = []
-        found = activation.adopt(passed, [one.name for one in configuration.listen]) if passed else None
-        for listener in _own(configuration, kept, manager) if found is None else found:
-            undo.callback(listener.close)
-            listeners.append(listener)
+        if passed:
+            listeners = activation.adopt(passed, [one.name for one in configuration.listen])
+            for listener in listeners:
+                undo.callback(listener.close)
+        else:
+            listeners = _own(configuration, kept, manager, undo)
         if len(listeners) > MOST:
             raise ActivationError(
                 f"there are {len(listeners)} listening sockets, and a process can be given {MOST}; "
@@ -44,24 +46,39 @@ def open_listeners(
     return listeners
 
 
-def _own(configuration: Configuration, kept: Kept, manager: ServiceManager) -> Iterator[ListenSocket]:
+def _own(
+    configuration: Configuration, kept: Kept, manager: ServiceManager, undo: ExitStack
+) -> list[ListenSocket]:
+    listeners = []
     wanted = list(_wanted(configuration))
     found = {place: kept.listener(section.name, address) for place, (section, address) in enumerate(wanted)}
-    if kept.listeners:
-        for name, _ in kept.listeners:
-            manager.tell(notify.unstore(name))
-        kept.close_listeners()
+    for listener in found.values():
+        if listener is not None:
+            undo.callback(listener.close)
+    if names := kept.give_up_listeners():
+        with suppress(OSError):  # a manager that is gone keeps nothing
+            for name in names:
+                manager.tell(notify.unstore(name))
         manager.settle(_SETTLE)
     for place, (section, address) in enumerate(wanted):
-        yield found[place] or binding.bind(
-            section.name,
-            address,
-            backlog=section.backlog,
-            mode=section.mode,
-            owner=section.owner,
-            group=section.group,
-            defer_accept=section.defer_accept,
-        )
+        listener = found[place]
+        if listener is None:
+            listener = binding.bind(section.name, address, **_options(section))
+            undo.callback(listener.close)
+        else:
+            binding.adapt(listener, address, **_options(section))
+        listeners.append(listener)
+    return listeners
+
+
+def _options(section: Listener) -> dict[str, Any]:
+    return {
+        "backlog": section.backlog,
+        "mode": section.mode,
+        "owner": section.owner,
+        "group": section.group,
+        "defer_accept": section.defer_accept,
+    }
 
 
 def _wanted(configuration: Configuration) -> Iterator[tuple[Listener, Address]]:

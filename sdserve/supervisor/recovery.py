@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, field
 from math import inf
 from time import monotonic
@@ -11,7 +12,7 @@ from typing import Any
 
 from sdserve.core.fleet.model import Fleet
 from sdserve.core.fleet.options import FleetOptions
-from sdserve.errors import WireError
+from sdserve.errors import ActivationError, WireError
 from sdserve.host import activation, mailbox, notify
 from sdserve.host.activation import Named
 from sdserve.host.addresses import Address
@@ -50,7 +51,7 @@ class Kept:
         found = cls(names={name for name, _ in kept})
         for name, descriptor in kept:
             if name == STATE and found.record is None:
-                found.record = Record(descriptor)
+                found.record = _record(descriptor)
             elif name == CONNECTION:
                 found.connections.append(descriptor)
             elif keeping.section_of(name):
@@ -84,19 +85,32 @@ class Kept:
                 return activation.readopt(section, name, descriptor, created)
         return None
 
-    def close_listeners(self) -> None:
-        """Close the listeners that nobody has taken."""
-        for _, descriptor in self.listeners:
-            descriptor.close()
+    def give_up_listeners(self) -> list[str]:
+        """Close the listeners that nobody has taken, for good; their names."""
+        names = []
+        for name, descriptor in self.listeners:
+            names.append(name)
+            with suppress(ActivationError), descriptor:
+                activation.readopt("", "", descriptor, self._created(name)).close()  # and its file
         self.listeners.clear()
+        return names
 
     def close(self) -> None:
         """Close what nobody has taken."""
-        self.close_listeners()
+        for _, descriptor in self.listeners:
+            descriptor.close()
         for descriptor in self.connections:
             descriptor.close()
         if self.record is not None:
             self.record.close()
+
+
+def _record(taken: Fd) -> Record | None:
+    try:
+        return Record(taken)
+    except OSError:  # whatever it is, it is not ours
+        taken.close()
+        return None
 
 
 def first_fleet(options: FleetOptions, saved: Saved | None) -> Fleet:
@@ -113,13 +127,17 @@ def first_fleet(options: FleetOptions, saved: Saved | None) -> Fleet:
 
 
 def understand(kept: Kept) -> Saved | None:
-    """What the supervisor before this one has left; None if there was none, or it cannot be understood."""
+    """What the supervisor before this one has left; None if there was none, or it cannot be understood.
+
+    Then nothing in it counts.
+    """
     if not kept.document:
         return None
     try:
         return state.read(json.dumps(kept.document).encode())
     except WireError as error:
         _log.warning("%s; starting without it", error)
+        kept.document = {}
         return None
 
 
@@ -141,11 +159,12 @@ def recover(house: House, kept: Kept, saved: Saved | None) -> None:
 
 def keep_on(house: House, saved: Saved) -> None:
     """Go on with what the program before this one has had kept."""
-    if not (size := notify.store_size()):
-        return
     number = saved.said.get("record")
     record = None if number is None else Record(Fd(number))
-    _begin_to_keep(house, record, size)
+    if size := notify.store_size():
+        _begin_to_keep(house, record, size)
+    elif record is not None:
+        record.close()
 
 
 def _begin_to_keep(house: House, record: Record | None, size: int) -> None:
@@ -156,8 +175,10 @@ def _begin_to_keep(house: House, record: Record | None, size: int) -> None:
     house.keeper = Keeper(record, room, house.poller)
     for listener in house.listeners:
         if not listener.is_passed and not listener.kept:
-            listener.kept = keeping.listener_name(listener, (other.kept for other in house.listeners))
-            house.tell_manager(notify.store(listener.kept), [listener.socket.fileno()])
+            name = keeping.listener_name(listener, (other.kept for other in house.listeners))
+            if len(name) <= notify.LONGEST_NAME:
+                listener.kept = name
+                house.tell_manager(notify.store(name), [listener.socket.fileno()])
 
 
 def _find_leftovers(house: House, saved: Saved) -> None:
