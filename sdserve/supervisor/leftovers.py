@@ -63,6 +63,12 @@ class Leftovers:
         """What `add` needs, JSON values."""
         return [(one.pid, one.started, one.deadline) for one in self._left]
 
+    def close(self) -> None:
+        """Look for nobody any more."""
+        for one in self._left:
+            one.pidfd.close()
+        self._left.clear()
+
     def next_look(self, _: House) -> float | None:
         """When `look` has something to do."""
         return self._last_look + LOOK if self._left else None
