@@ -4,8 +4,7 @@
   whoever connects meanwhile waits in their backlogs.
 - A document, `state`, written anew whenever the fleet has changed.
 - At a stop, idle connections: workers that drain hand them over by a mailbox, as they would to other workers,
-and
-  after a restart workers serve them on. After a stop the manager closes them.
+  and after a restart workers serve them on. After a stop the manager closes them.
 
 The manager tells them to us by FDNAME; a connection's facts are in the document, by the number of its inode.
 """
@@ -86,27 +85,30 @@ class Keeper:
         return self._mailbox.inlet.fileno()
 
     def take(self, house: House, ready: Mapping[int, int]) -> None:
-        """Have those kept that were sent."""
+        """Have those kept that were sent, as fast as the service manager reads; until then they wait."""
         if self._mailbox is not None and self._mailbox.outlet.fileno() in ready:
-            self._take(house, _MOST_AT_ONCE)
+            for _ in range(_MOST_AT_ONCE):
+                if house.manager.is_behind or not self._take_one(house):
+                    break
+        if self._mailbox is not None:
+            self._poller.modify(self._mailbox.outlet, 0 if house.manager.is_behind else select.EPOLLIN)
 
-    def _take(self, house: House, most: int) -> None:
-        for _ in range(most):
-            if self._mailbox is None:
-                return
-            try:
-                packet, descriptor = mailbox.receive(self._mailbox.outlet)
-            except OSError:
-                return
-            if descriptor is None:
-                continue
+    def _take_one(self, house: House) -> bool:
+        """Whether one was there."""
+        if self._mailbox is None:
+            return False
+        try:
+            packet, descriptor = mailbox.receive(self._mailbox.outlet)
+        except OSError:
+            return False
+        if descriptor is not None:
             with descriptor:
-                if self._room > 0:
-                    self._room -= 1
-                    self._connections[os.fstat(descriptor.fileno()).st_ino] = packet
-                    house.tell_manager(notify.store(CONNECTION), [descriptor.fileno()])
+                self._room -= 1
+                self._connections[os.fstat(descriptor.fileno()).st_ino] = packet
+                house.tell_manager(notify.store(CONNECTION), [descriptor.fileno()])
             if self._room <= 0:
                 self._hang_up()
+        return True
 
     def _hang_up(self) -> None:
         """Take no more: those who would send see it, and close theirs in order."""
@@ -117,7 +119,8 @@ class Keeper:
 
     def finish(self, house: House) -> None:
         """Nobody is left: the last of it."""
-        self._take(house, 1_000_000)
+        while self._take_one(house):  # a mailbox has an end
+            pass
         self._hang_up()
         if self._connections:
             _log.info("%d idle connections are kept for the case of a restart", len(self._connections))
