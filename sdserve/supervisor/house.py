@@ -27,7 +27,7 @@ from sdserve.host.listeners import ListenSocket
 from sdserve.host.mailbox import Mailbox
 from sdserve.host.notify import ServiceManager
 from sdserve.host.release import Release
-from sdserve.host.scoreboard import Scoreboard, ScoreboardRow
+from sdserve.host.scoreboard import ACCEPTED, Scoreboard, ScoreboardRow
 from sdserve.host.signals import Signals
 from sdserve.host.terminal import Terminal
 from sdserve.supervisor import certificates
@@ -223,6 +223,8 @@ class House:
     zygotes: dict[int, Zygote] = field(default_factory=dict)
     workers: dict[int, Worker] = field(default_factory=dict)
     """By serial."""
+    accepted: int = 0
+    """Connections that workers have accepted who are gone."""
     early_exits: dict[int, int] = field(default_factory=dict)
     """Exit codes by pid of children nobody has announced yet, kept while somebody might."""
     free_rows: list[int] = field(default_factory=lambda: list(reversed(range(ROWS))))
@@ -326,7 +328,9 @@ class House:
     def forget_worker(self, worker: Worker) -> None:
         """A worker is gone, or never came."""
         self.hang_up(worker.channel)
-        self.scoreboard.row(worker.row).clear()
+        row = self.row_of(worker)
+        self.accepted += row.words[ACCEPTED]
+        row.clear()
         self.free_rows.append(worker.row)
         del self.workers[worker.serial]
 
@@ -384,6 +388,7 @@ class House:
             mailbox.close()
         for one in self.forwarded:
             one.forwarding.close()
+        self.leftovers.close()
         if self.control is not None:
             self.control.close()
         if self.keeper is not None:

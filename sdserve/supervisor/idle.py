@@ -25,8 +25,8 @@ class Idle:
     _last_look: float = field(default_factory=time.monotonic)
     _since: float = field(default_factory=time.monotonic)
     """When somebody was seen last."""
-    _accepted: dict[int, int] = field(default_factory=dict)
-    """Connections so far, by serial: one may come and go between two looks."""
+    _accepted: int = 0
+    """Connections so far: one may come and go between two looks, and its worker with it."""
 
     def next_look(self, house: House) -> float | None:
         """When `look` has something to do. Without a socket unit nobody would start us again."""
@@ -38,13 +38,11 @@ class Idle:
     def look(self, house: House, now: float) -> Iterator[events.Event]:
         """Whether it has been quiet for so long."""
         self._last_look = now
-        before, self._accepted = self._accepted, {}
-        for worker in house.workers.values():
-            words = house.row_of(worker).words
-            accepted = self._accepted[worker.serial] = words[scoreboard.ACCEPTED]
-            if words[scoreboard.CONNECTIONS] or accepted != before.get(worker.serial, 0):
-                self._since = now
-        if house.fleet.phase is not Phase.SERVING:
+        rows = [house.row_of(worker).words for worker in house.workers.values()]
+        accepted = house.accepted + sum(words[scoreboard.ACCEPTED] for words in rows)
+        is_visited = accepted != self._accepted or any(words[scoreboard.CONNECTIONS] for words in rows)
+        self._accepted = accepted
+        if is_visited or house.fleet.phase is not Phase.SERVING:
             self._since = now
         elif now - self._since >= house.fleet.options.idle_exit:
             yield events.WentIdle(now - self._since)
