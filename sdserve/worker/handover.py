@@ -58,12 +58,15 @@ class Outbox:
 
     @property
     def keeps(self) -> bool:
-        """Whether connections are kept for the case of a restart, and so only those that ask nothing."""
+        """Whether connections are kept for the case of a restart, and so only those that ask nothing.
+
+        After a stop they are closed, and what they ask would have no answer.
+        """
         return self.heir == KEEPER
 
     def send(self, borrowed: int, moved: Moved) -> bool:
         """Send a connection's descriptor; False if it has to stay for now."""
-        if self.is_full or len(moved.pending) > MAX_PENDING or (self.keeps and moved.pending):
+        if self.is_full or len(moved.pending) > MAX_PENDING or (self.keeps and _asks(borrowed, moved)):
             return False
         try:
             mailbox.send(self._inlet, encode_moved(moved), borrowed)
@@ -110,6 +113,15 @@ class Outbox:
         self.is_full = True
         self._loop.remove_writer(self._inlet.fileno())
         self._inlet.close()
+
+
+def _asks(borrowed: int, moved: Moved) -> bool:
+    """Whether a connection waits for an answer, as far as can be known; a new one is about to."""
+    if moved.pending or not moved.requests:
+        return True
+    poll = select.poll()
+    poll.register(borrowed, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 class Inbox:
