@@ -70,7 +70,7 @@ def end_children() -> None:
     children = f"/proc/self/task/{os.getpid()}/children"
     for _ in range(_GENERATIONS):
         try:
-            with open(children, encoding="ascii") as file:
+            with open(children, "rb") as file:  # without a codec, whose module may be gone by now
                 pids = [int(pid) for pid in file.read().split()]
         except OSError:
             return  # a kernel without CONFIG_PROC_CHILDREN
