@@ -1,7 +1,8 @@
-"""The service manager's end of sd_notify(3), as a real socket."""
+"""The service manager's end of sd_notify(3), as a real socket, with a store for descriptors."""
 
 from __future__ import annotations
 
+import os
 import select
 import socket
 import threading
@@ -10,10 +11,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 _SLICE = 0.1  # seconds
+_MOST = 253
+"""Descriptors of one message: SCM_MAX_FD of unix(7)."""
 
 
 class NotifySocket:
-    """Collects what a service says of itself.
+    """Collects what a service says of itself, and keeps the descriptors that it gives (FDSTORE=1).
 
     `messages` has everything received so far, in order, as (name, value): ("READY", "1").
     """
@@ -22,6 +25,7 @@ class NotifySocket:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self._socket.bind(b"")  # the kernel picks an abstract name: unix(7), autobind
         self.messages: list[tuple[str, str]] = []
+        self._store: list[tuple[str, int]] = []
         self._lock = threading.Lock()
 
     @contextmanager
@@ -54,6 +58,16 @@ class NotifySocket:
         self._receive()
         return next((value for name, value in reversed(self.messages) if name == "STATUS"), "")
 
+    @property
+    def store(self) -> list[tuple[str, int]]:
+        """The descriptors that are kept, with their names, in their order; they stay the store's."""
+        self._receive()
+        return list(self._store)
+
+    def count(self, name: str) -> int:
+        """How many descriptors are kept under `name`."""
+        return sum(other == name for other, _ in self.store)
+
     def wait_for(self, condition: Callable[[str, str], bool], *, pidfd: int, timeout: float) -> bool:
         """Whether a message that meets the condition has come, or comes before the process ends.
 
@@ -74,16 +88,39 @@ class NotifySocket:
             if [descriptor for descriptor, _ in ready] == [pidfd]:
                 return False
 
+    def wait_for_end(self, pidfd: int, timeout: float) -> None:
+        """Read on until the process has ended, as it may have more to say than the socket holds."""
+        self.wait_for(lambda name, value: False, pidfd=pidfd, timeout=timeout)
+        self._receive()
+
     def _receive(self) -> None:
         with self._lock:
             while True:
                 try:
-                    datagram = self._socket.recv(4096)
+                    datagram, descriptors, _, _ = socket.recv_fds(self._socket, 4096, _MOST)
                 except BlockingIOError:
                     return
+                lines = []
                 for line in datagram.decode().splitlines():
                     name, _, value = line.partition("=")
-                    self.messages.append((name, value))
+                    lines.append((name, value))
+                self.messages += lines
+                self._keep(dict(lines), descriptors)
+
+    def _keep(self, said: dict[str, str], descriptors: list[int]) -> None:
+        name = said.get("FDNAME", "stored")
+        if said.get("FDSTORE") == "1":
+            self._store += [(name, descriptor) for descriptor in descriptors]
+            return
+        for descriptor in descriptors:
+            os.close(descriptor)  # of a barrier
+        if said.get("FDSTOREREMOVE") == "1":
+            for one in [one for one in self._store if one[0] == name]:
+                self._store.remove(one)
+                os.close(one[1])
 
     def close(self) -> None:
         self._socket.close()
+        for _, descriptor in self._store:
+            os.close(descriptor)
+        self._store.clear()

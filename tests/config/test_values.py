@@ -136,6 +136,10 @@ def test_an_unknown_option_comes_with_what_was_meant(section, option, hint):
         ("listen:a b", "the name 'a b' is not printable ASCII without spaces, colons and brackets"),
         ("listen:a:b", "the name 'a:b' is not printable ASCII without spaces, colons and brackets"),
         ("listen:ä", "the name 'ä' is not printable ASCII without spaces, colons and brackets"),
+        (
+            "listen:sdserve-web",
+            "names that begin with 'sdserve-' are for what systemd keeps for sdserve itself",
+        ),
     ],
 )
 def test_an_unknown_section_is_named_once_whatever_is_in_it(section, message):

@@ -109,3 +109,80 @@ def test_children_are_known_from_strangers():
 def test_a_refusal_of_the_kernel_is_an_error():
     with pytest.raises(OSError, match=r"prctl\(1\): Invalid argument"):
         process.set_parent_death_signal(10_000)
+
+
+# The end
+
+
+def test_all_children_are_ended_and_those_that_become_ours():
+    lines = run("""
+        import os, signal
+        from sdserve.host import process
+        process.become_subreaper()
+        read, write = os.pipe()
+        for _ in range(3):
+            if os.fork() == 0:
+                os.setsid()
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
+                for depth in range(5):  # each the child of the one before
+                    if os.fork():
+                        break
+                os.write(write, b"x")
+                while True:
+                    signal.pause()
+        started = b""
+        while len(started) < 18:
+            started += os.read(read, 100)
+        os.close(write)
+        process.end_children()
+        print(os.read(read, 1) == b"", *open(f"/proc/self/task/{os.getpid()}/children").read().split())
+        try:
+            os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            print("reaped")
+        process.end_children()
+    """)
+    assert lines == ["True", "reaped"]
+
+
+def test_those_that_are_dead_already_are_reaped():
+    lines = run("""
+        import os
+        from sdserve.host import process
+        if os.fork() == 0:
+            os._exit(3)
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+        process.end_children()
+        print(list(process.reap()))
+    """)
+    assert lines == ["[]"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+def test_one_that_has_become_another_users_is_left_and_the_others_are_ended():
+    lines = run("""
+        import os, signal
+        from sdserve.host import process
+        ready, told = os.pipe()
+        more, ended = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(ended)
+            os.write(told, b"x")
+            os.read(more, 1)  # until this process ends
+            os._exit(0)
+        os.setresuid(65534, 65534, 65534)
+        if os.fork() == 0:
+            os.write(told, b"x")
+            while True:
+                signal.pause()
+        started = b""
+        while len(started) < 2:
+            started += os.read(ready, 10)
+        process.end_children()
+        left = open(f"/proc/self/task/{os.getpid()}/children").read().split()
+        print(left == [str(child)])
+        os.write(ended, b"x")
+        os.waitpid(child, 0)
+    """)
+    assert lines == ["True"]
