@@ -45,7 +45,7 @@ def pass_on(house: House) -> None:
 def _end(house: House, one: Forwarded, *, is_done: bool) -> None:
     house.forwarded.remove(one)
     one.forwarding.close()
-    if one.forwarding.count:
+    if one.forwarding.count and one.generation:  # it is known already how many were kept over a restart
         _log.info("%d connections for generation %d were passed on", one.forwarding.count, one.generation)
     if one.heir and not is_done:
         _log.warning(

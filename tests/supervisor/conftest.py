@@ -30,6 +30,8 @@ from sdserve.host.signals import Signals
 from sdserve.supervisor import observe
 from sdserve.supervisor.house import ROWS, House, Prepared, Program, Worker
 from sdserve.supervisor.perform import perform
+from tests.notify_socket import NotifySocket
+from tests.supervisor.keeping import Clients
 
 STAND_IN = Path(__file__).parents[1] / "zygote" / "stand_in.py"
 PREPARER = Path(__file__).with_name("preparer.py")
@@ -137,7 +139,7 @@ def start(tmp_path):
         return Supervisor(houses[-1])
 
     yield start
-    for house in houses:
+    for house in reversed(houses):  # each has what the one before it has found of signals
         house.close()
         house.scoreboard.memory.close()
     # Not all children: another directory's server may live through the whole session.
@@ -187,3 +189,20 @@ def observed(supervisor, serial):
 def freeze(pid):
     os.kill(pid, signal.SIGSTOP)
     os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOWAIT)
+
+
+@pytest.fixture
+def manager(monkeypatch):
+    """A service manager that keeps a hundred descriptors."""
+    received = NotifySocket()
+    monkeypatch.setenv("NOTIFY_SOCKET", received.address)
+    monkeypatch.setenv("FDSTORE", "100")
+    yield received
+    received.close()
+
+
+@pytest.fixture
+def clients():
+    made = Clients()
+    yield made
+    made.close()

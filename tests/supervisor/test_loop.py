@@ -10,7 +10,6 @@ from sdserve.core.fleet.machine import Fleet
 from sdserve.core.fleet.options import FleetOptions
 from sdserve.errors import EXIT_BOOT, EXIT_OK
 from sdserve.supervisor import loop
-from tests.notify_socket import NotifySocket
 
 FLEET = Fleet(options=FleetOptions(backoff_first=0.01))
 
@@ -18,14 +17,6 @@ FLEET = Fleet(options=FleetOptions(backoff_first=0.01))
 def run(house):
     house.fleet = FLEET
     return loop.run(house, events.Started())
-
-
-@pytest.fixture
-def manager(monkeypatch):
-    received = NotifySocket()
-    monkeypatch.setenv("NOTIFY_SOCKET", received.address)
-    yield received
-    received.close()
 
 
 def test_it_runs_until_the_fleet_has_gone(start, manager):
