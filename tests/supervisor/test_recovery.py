@@ -200,7 +200,9 @@ def stored(content):
     ],
     ids=lambda content: str(content[:12]),
 )
-def test_a_document_that_cannot_be_understood_counts_for_nothing(start, manager, clients, told, content, said):
+def test_a_document_that_cannot_be_understood_counts_for_nothing(
+    start, manager, clients, told, content, said
+):
     house = start().house
     connection = clients.connect()
     assert begin(house, [(STATE, stored(content)), (CONNECTION, connection)]) is None
