@@ -15,7 +15,7 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from sdserve.core.fleet.model import Fleet, WorkerState
+from sdserve.core.fleet.model import Fleet, Phase, WorkerState
 from sdserve.errors import WireError
 
 
@@ -111,11 +111,14 @@ def _number(key: Any, place: str) -> int:
     return int(key)
 
 
+_LAST = (Phase.STOPPING, Phase.ENDED)
+
+
 def _check(fleet: Fleet) -> None:
     """WireError unless whoever is named is there: the rules rely on it."""
-    lost = [
-        number for number in (fleet.current, fleet.candidate, fleet.previous) if number not in _known(fleet)
-    ]
+    named = (fleet.current, fleet.candidate, fleet.previous)
+    # Who stops has dropped them one after the other, and names them to the end.
+    lost = [] if fleet.phase in _LAST else [number for number in named if number not in _known(fleet)]
     lost += [
         worker.generation
         for worker in fleet.workers.values()

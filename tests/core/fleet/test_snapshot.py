@@ -85,3 +85,14 @@ def test_a_killed_worker_may_outlive_its_generation() -> None:
     data["workers"]["1"]["state"] = WorkerState.KILLED.name
     data["workers"]["1"]["generation"] = 5
     assert snapshot.decode(data).workers[1].generation == 5
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_who_has_stopped_still_names_the_generations_that_it_had(phase: Phase) -> None:
+    data = written(full().fleet)
+    data |= {"phase": phase.name, "generations": {}, "workers": {}, "slots": {}}
+    if phase in (Phase.STOPPING, Phase.ENDED):
+        assert snapshot.decode(data).current == 1
+    else:
+        with pytest.raises(WireError, match=re.escape("the fleet names what it does not have: [1]")):
+            snapshot.decode(data)
