@@ -195,3 +195,37 @@ def test_a_low_port_without_the_right_to_it_says_what_helps(tmp_path):
             os._exit(0 if "CAP_NET_BIND_SERVICE" in str(error) else 1)
         os._exit(0 if allowed else 2)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@pytest.mark.parametrize("text", ["127.0.0.1:0", "unix:{}/web.sock"])
+def test_what_listens_already_is_changed_to_what_is_wanted(bind, tmp_path, text):
+    address = parse(text.format(tmp_path))
+    listener = bind(str(address), backlog=1)
+    binding.adapt(listener, address, backlog=5, mode=0o600)
+    clients = []
+    for _ in range(6):  # one more than the backlog: listen(2)
+        clients.append(socket.socket(listener.socket.family))
+        clients[-1].setblocking(False)
+        clients[-1].connect_ex(listener.socket.getsockname())
+    for _ in clients:
+        listener.socket.settimeout(20)
+        listener.socket.accept()[0].close()
+    for client in clients:
+        client.close()
+    if listener.created:
+        assert stat.S_IMODE(os.stat(tmp_path / "web.sock").st_mode) == 0o600
+
+
+def test_what_cannot_be_changed_is_an_error_that_names_it(bind, tmp_path):
+    address = parse(f"unix:{tmp_path}/web.sock")
+    listener = bind(str(address))
+    os.unlink(tmp_path / "web.sock")
+    with pytest.raises(BindError, match=f"cannot listen at {address} again: No such file"):
+        binding.adapt(listener, address, backlog=5, mode=0o600)
+
+
+def test_the_file_of_one_that_is_kept_stays(bind, tmp_path):
+    listener = bind(f"unix:{tmp_path}/web.sock")
+    listener.kept = "sdserve-listen-web-1"
+    listener.close()
+    assert (tmp_path / "web.sock").exists()

@@ -16,7 +16,7 @@ from sdserve.host.fds import Fd
 from sdserve.host.scoreboard import Scoreboard
 from tests.notify_socket import NotifySocket
 from tests.run.installed import Installed
-from tests.serving import ROOT, TIMEOUT, Server, descendants
+from tests.serving import PASS_SOCKETS, ROOT, TIMEOUT, Server, descendants
 
 APPLICATION = "tests.run.application:application"
 SOURCE = """\
@@ -34,8 +34,16 @@ def run(tmp_path):
     started = []
 
     @contextmanager
-    def run(*arguments, wrapper=(), program=(sys.executable, "-m", "sdserve"), **popen):
-        notifications = NotifySocket()
+    def run(*arguments, wrapper=(), program=(sys.executable, "-m", "sdserve"), keeper=None, **popen):
+        """`keeper`: a service manager that keeps descriptors, and passes on what it has."""
+        notifications = keeper or NotifySocket()
+        notifications.messages.clear()
+        kept = keeper.store if keeper else []
+        if kept:
+            names, numbers = zip(*kept, strict=True)
+            passed = [",".join(map(str, numbers)), ":".join(names)]
+            wrapper = [sys.executable, "-ISs", PASS_SOCKETS, *passed, *wrapper]
+            popen["pass_fds"] = numbers
         with tempfile.TemporaryFile() as log:
             process = subprocess.Popen(
                 [*wrapper, *program, "run", *arguments],
@@ -44,6 +52,7 @@ def run(tmp_path):
                     "NOTIFY_SOCKET": notifications.address,
                     # Where its control socket is: another server of the name may run on this machine.
                     "RUNTIME_DIRECTORY": str(tmp_path),
+                    **({"FDSTORE": "100"} if keeper else {}),
                 },
                 **{"cwd": ROOT, "stdin": subprocess.DEVNULL, "stdout": log, "stderr": log, **popen},
             )

@@ -2,8 +2,14 @@ from __future__ import annotations
 
 import os
 import signal
+from math import inf
 
 from sdserve.core.fleet import effects, events
+from sdserve.host import notify, scoreboard, usage
+from sdserve.host.record import Record
+from sdserve.supervisor.house import Forwarded
+from sdserve.supervisor.keeping import Keeper
+from sdserve.supervisor.recovery import Returned
 from tests.supervisor.conftest import children
 
 
@@ -49,3 +55,43 @@ def test_closing_leaves_a_number_alone_whose_owner_is_reaped(supervisor):
     os.waitpid(zygote.pid, 0)
     supervisor.house.close()  # would raise ProcessLookupError, or kill somebody else
     assert supervisor.house.zygotes == {}
+
+
+def test_closing_lets_go_of_what_is_kept_and_of_who_was_left(start, manager):
+    before = len(os.listdir("/proc/self/fd"))
+    house = start().house
+    house.keeper = Keeper(Record.create("state"), 3, house.poller)
+    house.keeper.inlet()
+    house.leftovers.add(os.getpid(), usage.started(os.getpid()), 0.0)
+    house.tell_manager(notify.READY)
+    house.close()
+    # The scoreboard is the test's: the memory and the mapping of it.
+    assert len(os.listdir("/proc/self/fd")) == before + 2
+
+
+def test_it_is_quiet_when_nothing_is_left_to_be_said(start, manager):
+    house = start().house
+    assert house.is_quiet
+    returned = Returned()
+    house.forwarded.append(Forwarded(generation=0, heir=1, until=inf, forwarding=returned))
+    assert not house.is_quiet
+    house.forwarded.clear()
+    number = 0
+    while not house.manager.is_behind:
+        house.tell_manager(notify.status(f"{number}"))
+        number += 1
+    assert not house.is_quiet
+    assert manager.status
+    house.catch_up()
+    assert house.is_quiet
+
+
+def test_what_workers_accepted_is_counted_on_when_they_are_gone(supervisor):
+    supervisor.wait_for(events.ZygoteReady)
+    house = supervisor.house
+    for serial, count in ((1, 3), (2, 4)):
+        supervisor.order(effects.Fork(generation=1, serial=serial, slot=serial))
+        house.row_of(house.workers[serial]).words[scoreboard.ACCEPTED] = count
+        house.forget_worker(house.workers[serial])
+    assert house.accepted == 7
+    assert house.scoreboard.row(0).words[scoreboard.ACCEPTED] == 0

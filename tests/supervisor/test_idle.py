@@ -44,7 +44,7 @@ class Watched:
             if said := self.look():
                 [gone] = said
                 assert isinstance(gone, events.WentIdle)
-                assert gone.seconds == pytest.approx((count if count <= LOOKS else LOOKS) * LIMIT / LOOKS)
+                assert gone.seconds == pytest.approx((min(count, LOOKS)) * LIMIT / LOOKS)
                 return count
         raise AssertionError("it never goes")
 
