@@ -13,7 +13,7 @@ from sdserve.config.nearest import suggestion
 from sdserve.config.options import BY_SECTION, ENVIRONMENT, LISTEN, Option
 from sdserve.core.tls.options import CREDENTIAL
 from sdserve.errors import Problem
-from sdserve.host.activation import KEPT
+from sdserve.host.notify import KEPT
 
 # systemd.socket(5), FileDescriptorName=: printable ASCII but a colon; here no space and bracket either.
 _LISTENER_NAME = re.compile(r"[!-9;-Z\\^-~]{1,255}")

@@ -19,11 +19,9 @@ from sdserve.errors import ActivationError
 from sdserve.host.addresses import Address, UnixAddress
 from sdserve.host.fds import Fd
 from sdserve.host.listeners import ListenSocket
+from sdserve.host.notify import KEPT
 
 _log = logging.getLogger("sdserve")
-
-KEPT = "sdserve-"
-"""How the names of descriptors begin that the service manager keeps for us; no listener may be called so."""
 
 VARIABLES = ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "LISTEN_PIDFDID")
 """What a service manager tells about them; never meant for our children."""

@@ -54,6 +54,8 @@ WATCHDOG = "WATCHDOG=1"
 """The service does what it is there for."""
 
 
+KEPT = "sdserve-"
+"""How the names of descriptors begin that the service manager keeps for us; no listener may be called so."""
 LONGEST_NAME = 255
 """Characters of a descriptor's name; what is kept with a longer one comes back without a name."""
 

@@ -20,9 +20,9 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sdserve.host import mailbox, notify
-from sdserve.host.activation import KEPT
 from sdserve.host.fds import Fd
 from sdserve.host.mailbox import Mailbox
+from sdserve.host.notify import KEPT
 from sdserve.host.record import Record
 from sdserve.supervisor import state
 

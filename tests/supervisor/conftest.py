@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import os
 import resource
 import signal
@@ -31,7 +32,7 @@ from sdserve.supervisor import observe
 from sdserve.supervisor.house import ROWS, House, Prepared, Program, Worker
 from sdserve.supervisor.perform import perform
 from tests.notify_socket import NotifySocket
-from tests.supervisor.keeping import Clients
+from tests.supervisor.keeping import Clients, begin
 
 STAND_IN = Path(__file__).parents[1] / "zygote" / "stand_in.py"
 PREPARER = Path(__file__).with_name("preparer.py")
@@ -206,3 +207,17 @@ def clients():
     made = Clients()
     yield made
     made.close()
+
+
+@pytest.fixture
+def told(caplog):
+    caplog.set_level(logging.INFO, "sdserve")
+    return caplog
+
+
+@pytest.fixture
+def first(start, manager):
+    """A supervisor that has begun to keep."""
+    house = start().house
+    begin(house)
+    return house

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import os
 import socket
+from time import monotonic
 
+from sdserve.core.fleet.model import Fleet
+from sdserve.core.fleet.options import FleetOptions
 from sdserve.core.wire.moved import Moved, encode_moved
 from sdserve.host import mailbox
 from sdserve.host.fds import Fd
+from sdserve.supervisor import observe, recovery
+from sdserve.supervisor.house import Prepared
+from sdserve.supervisor.recovery import Kept
 
 PACKET = encode_moved(Moved(requests=3, deadline=5000.0))
+
+FLEET = Fleet(options=FleetOptions(), last_generation=4, last_serial=9)
 
 
 class Clients:
@@ -51,3 +59,28 @@ class Clients:
 def handed_back(store):
     """Copies of all that is kept, as the next process is given them."""
     return [(name, Fd(os.dup(number))) for name, number in store]
+
+
+def begin(house, kept=()):
+    """What a supervisor does at its start, without its listeners; what the one before it has left."""
+    found = Kept.sort(list(kept))
+    saved = recovery.understand(found)
+    house.fleet = recovery.first_fleet(house.fleet.options, saved)
+    number = house.fleet.last_generation + 1
+    house.prepared = {number: Prepared.of(house.configuration)}
+    recovery.recover(house, found, saved)
+    return saved
+
+
+def die(house, *, fleet=FLEET):
+    """The state is written for the last time."""
+    house.fleet = fleet
+    house.keeper.save(house)
+
+
+def keep(house, clients, count):
+    """Have so many connections kept, as at a stop."""
+    with Fd(os.dup(house.keeper.inlet())) as inlet, socket.socket(fileno=os.dup(inlet.fileno())) as sender:
+        clients.send(sender, count)
+    list(observe.wait(house, monotonic()))
+    house.keeper.finish(house)
