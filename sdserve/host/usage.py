@@ -33,6 +33,26 @@ def _status(pid: int) -> list[bytes]:
     return status.rpartition(b")")[2].split()
 
 
+def service_members(cgroups: Path = CGROUPS, own_cgroup: Path = OWN_CGROUP) -> set[int]:
+    """The processes in the control group of the service that we are, ourselves included: cgroups(7).
+
+    Under ProtectProc= it shows also those that /proc does not. Empty if we are not in a group of a service's
+    own, or if that cannot be read.
+    """
+    try:
+        lines = own_cgroup.read_text().splitlines()
+        for line in lines:
+            _, controllers, path = line.split(":", 2)
+            if controllers in ("", "name=systemd") and path.endswith(".service"):
+                top = cgroups / "systemd" if controllers else cgroups
+                members = (top / path.lstrip("/") / "cgroup.procs").read_text().split()
+                if str(os.getpid()) in members:
+                    return set(map(int, members))
+    except OSError:
+        pass
+    return set()
+
+
 def oom_kills(cgroups: Path = CGROUPS, own_cgroup: Path = OWN_CGROUP) -> int:
     """How many processes of our control group, and of those below, the kernel has killed for want of memory.
 

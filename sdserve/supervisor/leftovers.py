@@ -1,4 +1,4 @@
-"""The workers of a supervisor that has died: they drain by themselves; who does not end in time is killed.
+"""What a supervisor that has died has left: workers drain by themselves; who does not end in time is killed.
 
 They are not our children. A pidfd (pidfd_open(2)) holds each of them, so that no stranger is killed who has
 got its number since.
@@ -44,12 +44,17 @@ class Leftovers:
         self._last_look = 0.0
 
     def add(self, pid: int, started: int, deadline: float) -> None:
-        """The process `pid`, if it is still the one that started at `started`; SIGKILL at `deadline`."""
+        """The process `pid`, if it is still the one that started at `started`; SIGKILL at `deadline`.
+
+        One that /proc does not show (ProtectProc=, and another user namespace) is, if it is in our control
+        group.
+        """
         try:
             pidfd = Fd(os.pidfd_open(pid))
         except OSError:
             return
-        if usage.started(pid) == started:
+        now = usage.started(pid)
+        if now == started or (not now and pid in usage.service_members()):
             self._left.append(_Leftover(pid, started, pidfd, deadline))
         else:
             pidfd.close()
@@ -81,10 +86,10 @@ class Leftovers:
                 self._left.remove(one)
                 one.pidfd.close()
                 if not self._left:
-                    _log.info("the workers of the supervisor that died have ended")
+                    _log.info("what the supervisor that died had left has ended")
             elif now >= one.deadline:
-                _log.warning("worker %d of the supervisor that died has not drained, killing it", one.pid)
-                with suppress(ProcessLookupError):
+                _log.warning("process %d of the supervisor that died has not ended, killing it", one.pid)
+                with suppress(OSError):
                     signal.pidfd_send_signal(one.pidfd.fileno(), signal.SIGKILL)
         return iter(())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from contextlib import suppress
 from dataclasses import dataclass, field
 from math import inf
@@ -13,7 +14,7 @@ from typing import Any
 from sdserve.core.fleet.model import Fleet
 from sdserve.core.fleet.options import FleetOptions
 from sdserve.errors import ActivationError, WireError
-from sdserve.host import activation, mailbox, notify
+from sdserve.host import activation, mailbox, notify, usage
 from sdserve.host.activation import Named
 from sdserve.host.addresses import Address
 from sdserve.host.fds import Fd
@@ -185,13 +186,20 @@ def _find_leftovers(house: House, saved: Saved) -> None:
     now = monotonic()
     for pid, started, deadline in saved.said.get("leftovers", ()):
         house.leftovers.add(pid, started, deadline)
+    longest = 0.0
     for worker in saved.said.get("workers", ()):
         prepared = saved.prepared.get(worker["generation"], None)
         limit = prepared.configuration.fleet.drain_limit if prepared else 0.0
+        longest = max(longest, limit)
         if worker["pid"] is not None:
             house.leftovers.add(worker["pid"], worker["started"], now + limit + _MARGIN)
+    # Nobody of ours is in our control group yet: the others are children of applications, and the like.
+    for pid in usage.service_members() - {os.getpid(), *house.leftovers.pids}:
+        house.leftovers.add(pid, usage.started(pid), now + longest + _MARGIN)
     if pids := house.leftovers.pids:
-        _log.warning("the supervisor before this one died; its workers drain: %s", ", ".join(map(str, pids)))
+        _log.warning(
+            "the supervisor before this one died; what it has left drains: %s", ", ".join(map(str, pids))
+        )
 
 
 def _return_connections(house: House, kept: Kept, generation: int) -> None:

@@ -218,8 +218,10 @@ class Server:
         words[scoreboard.CONNECTIONS] += 1
         if self._drain_deadline is None:
             return
-        if self.outbox is None or self.outbox.keeps or protocol.tls is not None:
+        if self.outbox is None or protocol.tls is not None:
             protocol.drain(grace=FIRST_REQUEST)
+        elif self.outbox.keeps:
+            protocol.connection.hurry(self.clock.now)
         else:
             self.loop.call_soon(protocol.move)  # its transport is not complete before this has returned
 
@@ -355,17 +357,19 @@ class Server:
 
     def _send_away(self) -> None:
         """Have each connection go, or see to it that it goes once it can."""
-        outbox = self.outbox
+        outbox, now = self.outbox, self.clock.now
         if outbox is None or outbox.keeps:
             self._handshakes.hurry()
         else:
             self.row.words[scoreboard.HANDED_OVER] += self._handshakes.hand_over(outbox)
         # The newest first: there may not be room for all.
         for protocol in sorted(self._protocols, key=lambda one: one.connection.deadline, reverse=True):
-            if outbox is None or (outbox.keeps and not protocol.connection.requests):
-                protocol.drain()  # the first request on it may be on its way
+            if outbox is None:
+                protocol.drain()
             elif protocol.tls is not None:
                 protocol.drain(grace=0.0 if outbox.keeps else _QUIET)
+            elif outbox.keeps and not protocol.connection.requests:
+                protocol.connection.hurry(now)  # the first request on it may be on its way
             elif not outbox.is_full:
                 protocol.move()
 

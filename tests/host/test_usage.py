@@ -75,3 +75,33 @@ def test_where_the_kernel_does_not_count_there_are_none(cgroups, own):
 
 def test_without_control_groups_there_are_none(tmp_path):
     assert usage.oom_kills(tmp_path, tmp_path / "missing") == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "place"),
+    [
+        ("0::/system.slice/x.service", "system.slice/x.service"),
+        ("1:name=systemd:/a.service", "systemd/a.service"),
+    ],
+)
+def test_the_members_of_our_service_are_those_of_its_control_group(tmp_path, line, place):
+    own = tmp_path / "own"
+    own.write_text(f"5:memory:/elsewhere\n{line}\n")
+    group = tmp_path / "top" / place
+    assert usage.service_members(tmp_path / "top", own) == set()
+    group.mkdir(parents=True)
+    (group / "cgroup.procs").write_text(f"1\n{os.getpid()}\n77\n")
+    assert usage.service_members(tmp_path / "top", own) == {1, os.getpid(), 77}
+    (group / "cgroup.procs").write_text("1\n")
+    assert usage.service_members(tmp_path / "top", own) == set(), "that is another one"
+    assert usage.service_members(tmp_path, tmp_path / "none") == set()
+
+
+def test_a_control_group_that_is_not_a_services_own_says_nothing_of_us(tmp_path):
+    own = tmp_path / "own"
+    for path in ("/", "/user.slice/session-1.scope"):
+        own.write_text(f"0::{path}\n")
+        group = tmp_path / path.lstrip("/")
+        group.mkdir(parents=True, exist_ok=True)
+        (group / "cgroup.procs").write_text(f"1\n{os.getpid()}\n")
+        assert usage.service_members(tmp_path, own) == set()

@@ -63,7 +63,7 @@ def test_who_has_ended_is_forgotten(leftovers, process, caplog):
     leftovers.look(None, 501.0)
     assert leftovers.pids == []
     assert leftovers.next_look(None) is None
-    assert caplog.messages == ["the workers of the supervisor that died have ended"]
+    assert caplog.messages == ["what the supervisor that died had left has ended"]
 
 
 def test_who_is_too_late_is_killed(leftovers, process, caplog):
@@ -72,7 +72,7 @@ def test_who_is_too_late_is_killed(leftovers, process, caplog):
     assert process.child.poll() is None
     leftovers.look(None, 1000.0)
     assert process.child.wait(20) == -signal.SIGKILL
-    assert f"worker {process.pid} of the supervisor that died has not drained, killing it" in caplog.messages
+    assert f"process {process.pid} of the supervisor that died has not ended, killing it" in caplog.messages
     leftovers.look(None, 1001.0)
     assert leftovers.pids == []
 

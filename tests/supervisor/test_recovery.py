@@ -301,7 +301,7 @@ def test_workers_of_the_one_that_died_are_watched(first, start, manager, worker,
     house = start().house
     begin(house, handed_back(manager.store))
     assert house.leftovers.pids == [worker.pid]
-    assert f"the supervisor before this one died; its workers drain: {worker.pid}" in told.messages
+    assert f"the supervisor before this one died; what it has left drains: {worker.pid}" in told.messages
     [(_, _, deadline)] = house.leftovers.describe()
     assert deadline == pytest.approx(monotonic() + 50.0 + 5.0 + 5.0, abs=5.0)
     # The next one hears of them from this one's document.

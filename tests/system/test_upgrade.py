@@ -113,4 +113,4 @@ def test_a_program_that_dies_right_after_the_exec_is_started_again_with_what_it_
     assert not report.failed, report.faults()
     status = shop.status()
     assert status["version"] == "5.0"
-    assert status["generations"][0]["number"] == 3, "it goes on counting"
+    assert status["generations"][0]["number"] == 4, "it goes on counting"

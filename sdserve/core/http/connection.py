@@ -464,6 +464,11 @@ class Connection:
             return False
         return self._state in (_IDLE, _CLOSED)
 
+    def hurry(self, now: float) -> None:
+        """A connection on which nothing was asked yet has little time for that; others are not concerned."""
+        if self._state == _IDLE and not self.requests:
+            self.deadline = min(self.deadline, now + FIRST_REQUEST)
+
     def restart_deadline(self, now: float) -> None:
         """The shell or the client reads again after a pause: the time for the next bytes begins anew."""
         if self._state == _HEAD:

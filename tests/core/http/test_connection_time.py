@@ -226,3 +226,17 @@ def test_a_connection_that_drains_does_not_move():
     assert connection.movable
     connection.drain(0.0)
     assert not connection.movable
+
+
+def test_a_connection_on_which_nothing_was_asked_yet_can_be_hurried():
+    connection = Connection(HttpOptions(keepalive_timeout=60.0), 100.0)
+    before = connection.deadline
+    connection.hurry(100.0)
+    assert connection.deadline == 101.0 < before
+    connection.hurry(105.0)
+    assert connection.deadline == 101.0, "once"
+    connection.receive_data(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 100.5)
+    assert connection.next_event(100.5) is not None
+    deadline = connection.deadline
+    connection.hurry(100.5)
+    assert connection.deadline == deadline
