@@ -48,7 +48,13 @@ def prepare(descriptor: int, load: Callable[[], Configuration]) -> int:
 
 def _examine(received: Received, load: Callable[[], Configuration]) -> tuple[Prepared, list[Fd]]:
     with received.descriptors[0] as memory:
-        state.read(memfd.read(memory.fileno()))
+        saved = state.read(memfd.read(memory.fileno()))
+    if received.message.generation == wire.CERTIFICATES_ALONE:
+        serving = saved.prepared.get(saved.fleet.current)
+        materials = certificates.read_valid(
+            (serving.configuration if serving else saved.configuration).listen
+        )
+        return Prepared(generation=wire.CERTIFICATES_ALONE), certificates.pack(materials)
     configuration = load()
     found = release.resolve(configuration.app.directory, configuration.app.venv)
     materials = certificates.read(configuration.listen)

@@ -98,7 +98,7 @@ def resume(document: Fd, arguments: Sequence[str]) -> int:
             signals=Signals(observe.SIGNALS, keep_ignored=observe.KEPT_IGNORED),
             zygote_command=ZYGOTE,
         )
-        certificates.find_again(house)
+        certificates.take_over(house, saved.said.get("certificates", {}))
         if said := saved.said["control"]:
             control = ControlSocket.resumed(
                 Path(said["path"]), Fd(said["descriptor"]), Fd(said["lock"]), map(Path, said["made"])
@@ -142,7 +142,7 @@ def _control(house: House, listener: ControlSocket) -> Control:
         house.poller,
         status=lambda: status.describe(house),
         check=lambda token: preparing.check(house, token),
-        renew=lambda: certificates.renew(house),
+        renew=lambda token: preparing.renew(house, token),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -54,61 +54,53 @@ def pack(materials: Materials) -> list[Fd]:
     return [memfd.sealed("sdserve-tls", rules.encode(materials))] if materials else []
 
 
-def renew(house: House) -> str:
-    """Read the files again, and have all workers show new connections what is in them now.
-
-    Returns what was read. No worker is replaced, and connections that there are stay as they are.
+def read_valid(listeners: Iterable[Listener]) -> dict[str, Material]:
+    """As `read`, for those who are to take the place of others that work.
 
     Raises:
-        CertificateError: nothing has changed, and why; also for a certificate that has expired.
+        CertificateError: also for one that has expired, and if no listener has any.
+    """
+    materials = read(listeners)
+    if not materials:
+        raise CertificateError("no listener has a certificate")
+    for material in materials.values():
+        for pair in material.pairs:
+            if trouble := rules.expired(pair, time.time()):
+                raise CertificateError(trouble)
+    return materials
+
+
+def use(house: House, materials: Materials) -> str:
+    """Have the workers of the current generation show them to new connections; what is said of that.
+
+    No worker is replaced, and connections that there are stay as they are.
     """
     from sdserve.supervisor import orders  # which needs `pack`
 
-    fresh = dict(_read_again(house))
-    if not any(fresh.values()):
-        raise CertificateError("no listener has a certificate")
-    for number, materials in fresh.items():
-        house.prepared[number] = replace(house.prepared[number], materials=materials)
-        for worker in list(house.workers.values()):
-            if worker.generation == number and materials:
-                order = wire.Certificates(generation=worker.generation, serial=worker.serial)
-                orders.tell(house, worker, order)
-    current = fresh[_current(house)]
-    warn(current)
-    lines = [_in_words(summary) for summary in describe(current, time.time())]
-    text = "\n".join(["new connections are shown the certificates that were read", *lines])
+    number = house.fleet.current or min(house.prepared)
+    house.prepared[number] = replace(house.prepared[number], materials=materials)
+    for worker in list(house.workers.values()):
+        if worker.generation == number:
+            order = wire.Certificates(generation=worker.generation, serial=worker.serial)
+            orders.tell(house, worker, order)
+    warn(materials)
+    lines = [_in_words(summary) for summary in describe(materials, time.time())]
     _log.info("certificates were read again: %s", "; ".join(lines))
-    return text
+    return "\n".join(["new connections are shown the certificates that were read", *lines])
 
 
-def _read_again(house: House) -> Iterator[tuple[int, dict[str, Material]]]:
-    for number, prepared in house.prepared.items():
-        try:
-            materials = read(prepared.configuration.listen)
-            for material in materials.values():
-                for pair in material.pairs:
-                    if trouble := rules.expired(pair, time.time()):
-                        raise CertificateError(trouble)
-        except CertificateError as error:
-            if number == _current(house):
-                raise
-            # What it was configured with may be gone by now, and so will it be soon.
-            _log.warning("generation %d keeps the certificates it has: %s", number, error)
-        else:
-            yield number, materials
+def hand_over(house: House) -> dict[int, Fd]:
+    """What another program needs to go on with, by generation, packed; the caller's to close."""
+    return {number: fd for number, one in house.prepared.items() for fd in pack(one.materials)}
 
 
-def _current(house: House) -> int:
-    return house.fleet.current or min(house.prepared)
-
-
-def find_again(house: House) -> None:
-    """Read what an earlier program has read: keys are not written down when another takes over."""
-    for number, prepared in house.prepared.items():
-        try:
-            house.prepared[number] = replace(prepared, materials=read(prepared.configuration.listen))
-        except CertificateError as error:
-            _log.error("generation %d can start no more workers: %s", number, error)
+def take_over(house: House, descriptors: Mapping[str, int]) -> None:
+    """Go on with what the program before has handed over. WireError if that makes no sense."""
+    for number, descriptor in descriptors.items():
+        with Fd(descriptor) as memory:
+            materials = rules.decode(memfd.read(memory.fileno()))
+        if prepared := house.prepared.get(int(number)):
+            house.prepared[int(number)] = replace(prepared, materials=materials)
 
 
 def describe(materials: Materials, now: float) -> list[dict[str, Any]]:

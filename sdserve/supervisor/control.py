@@ -26,7 +26,7 @@ from sdserve.core.wire import control as language
 from sdserve.core.wire import varlink
 from sdserve.core.wire.control import Answer, Check, Reload, ReloadCertificates, Request, Scale, Upgrade
 from sdserve.core.wire.varlink import Call, ServerLink
-from sdserve.errors import CertificateError, WireError
+from sdserve.errors import WireError
 from sdserve.host.control_socket import ControlSocket, peer_user
 from sdserve.host.fds import Fd
 
@@ -71,12 +71,12 @@ class Control:
         *,
         status: Callable[[], Mapping[str, Any]],
         check: Callable[[int], None],
-        renew: Callable[[], str],
+        renew: Callable[[int], None],
     ) -> None:
         """Own `listener`; borrow `poller`, in which all descriptors are kept.
 
         `status` is what Status answers; `check` is given the token of who wants hints (`tell_hints`);
-        `renew` has new certificates be used, or raises CertificateError.
+        `renew` is given the token of who wants new certificates to be used (`reply`).
         """
         self._listener = listener
         self._poller = poller
@@ -259,10 +259,10 @@ class Control:
         request = language.understand(call, __version__) if client.is_allowed else language.denied()
         if isinstance(request, Answer):
             self._answer(client, request)
-        elif isinstance(request, Check):
+        elif isinstance(request, Check | ReloadCertificates):
             token = next(self._tokens)
             self._waiting[token] = (client, request)
-            self._check(token)
+            (self._check if isinstance(request, Check) else self._renew)(token)
         elif isinstance(request, Reload | Upgrade | Scale):
             token = NOBODY if call.oneway else next(self._tokens)
             if call.oneway:
@@ -270,17 +270,8 @@ class Control:
             else:
                 self._waiting[token] = (client, request)
             yield _asked(request, token)
-        elif isinstance(request, ReloadCertificates):
-            self._answer(client, self._renewed())
         else:
             self._answer(client, Answer(parameters={"status": self._status()}))
-
-    def _renewed(self) -> Answer:
-        try:
-            return Answer(parameters={"message": self._renew()})
-        except CertificateError as error:
-            _log.error("new certificates are not used: %s", error)
-            return Answer(error=language.RELOAD_FAILED, parameters={"reason": str(error)})
 
     def _answer(self, client: _Client, answer: Answer) -> None:
         link = client.link
@@ -306,7 +297,9 @@ def _written(client: _Client, waits: tuple[int, Request] | None) -> dict[str, An
     """What `Control.resume` makes the client from. Bytes are text, one character each."""
     token, request = waits or (NOBODY, None)
     received = client.link.pending
-    if isinstance(request, Check):  # whoever was to find that out is not heard any more: it is asked again
+    if isinstance(
+        request, Check | ReloadCertificates
+    ):  # whoever was to find that out is not heard any more: it is asked again
         received, request = varlink.encode(language.written(request)) + received, None
     return {
         "descriptor": client.fileno(),
@@ -333,6 +326,7 @@ def _outcome(request: Request, *, ok: bool, text: str) -> Answer:
 
 _ERRORS: dict[type[Request], str] = {
     Reload: language.RELOAD_FAILED,
+    ReloadCertificates: language.RELOAD_FAILED,
     Upgrade: language.UPGRADE_FAILED,
     Scale: language.SCALE_FAILED,
 }

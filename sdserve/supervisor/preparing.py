@@ -34,7 +34,7 @@ CHECK = 0
 """In place of a generation's number, for one that is never made."""
 
 _PATIENCE = 60.0
-"""Seconds that a child has to find out what a reload would change, if somebody asks again."""
+"""Seconds that a child has to look at files for somebody, if another one asks."""
 _SHOWN = 4000
 """Bytes of what the child wrote before it failed, from the end."""
 
@@ -52,15 +52,24 @@ def prepare(house: House, generation: int, *, upgrade: bool) -> list[events.Even
 
 def check(house: House, token: int) -> None:
     """Find out what a reload would change, for whoever waits with `token`."""
-    if underway := house.preparations.get(CHECK):
+    _look(house, CHECK, token)
+
+
+def renew(house: House, token: int) -> None:
+    """Read the files of certificates again and use what is in them; whoever waits with `token` is told."""
+    _look(house, wire.CERTIFICATES_ALONE, token)
+
+
+def _look(house: House, what: int, token: int) -> None:
+    if underway := house.preparations.get(what):
         underway.tokens.append(token)
         if monotonic() - underway.since > _PATIENCE:
             process.kill_child(underway.pid)  # its end is everybody's answer
         return
     try:
-        preparation = _start(house, CHECK, upgrade=False)
+        preparation = _start(house, what, upgrade=False)
     except OSError as error:
-        _tell(house, [token], [_not_started(error)])
+        _fail(house, what, [token], _not_started(error))
         return
     preparation.tokens.append(token)
     house.admit_preparation(preparation)
@@ -110,12 +119,20 @@ def take(house: House, preparation: Preparation, message: wire.Message) -> Event
     number = preparation.generation
     tokens, preparation.tokens = preparation.tokens, []
     try:
+        if number == wire.CERTIFICATES_ALONE:
+            _answer(house, tokens, ok=True, text=certificates.use(house, _renewed(preparation, message)))
+            return
         found, program = _understand(preparation, message)
     except WireError as error:
-        if number == CHECK:
-            _tell(house, tokens, [f"a reload would be refused:\n{error}"])
-        else:
+        if number > CHECK:
             yield events.GenerationRefused(number, str(error))
+        else:
+            _fail(
+                house,
+                number,
+                tokens,
+                f"a reload would be refused:\n{error}" if number == CHECK else str(error),
+            )
         return
     if number == CHECK:
         _tell(house, tokens, list(status.hints(house, found, program)))
@@ -123,6 +140,17 @@ def take(house: House, preparation: Preparation, message: wire.Message) -> Event
     house.prepared[number] = found
     certificates.warn(found.materials)
     yield _prepared(house, preparation, found, program)
+
+
+def _renewed(preparation: Preparation, message: wire.Message) -> dict[str, Material]:
+    """The certificates that were read. WireError with the reason if none were."""
+    if isinstance(message, PrepareRefused):
+        raise WireError(message.reason)
+    if not (materials := _materials(preparation)):
+        raise WireError(
+            f"sdserve as it is installed now answers {type(message).__name__} without certificates"
+        )
+    return materials
 
 
 def _understand(preparation: Preparation, message: wire.Message) -> tuple[Prepared, wire.Prepared]:
@@ -184,15 +212,30 @@ def bury(house: House, preparation: Preparation, status: int) -> Events:
         _log.warning("%s wrote:\n%s", preparation, said)
     if preparation.is_dropped or preparation.is_answered:
         for token in preparation.tokens:  # they asked when it had answered already
-            check(house, token)
+            _look(house, preparation.generation, token)
         return
     how = ending(status)
     last_line = f": {said.splitlines()[-1]}" if said else ""
     reason = f"sdserve as it is installed now cannot take over ({how}){last_line}"
-    if preparation.generation == CHECK:
-        _tell(house, preparation.tokens, [reason])
+    if preparation.generation <= CHECK:
+        _fail(house, preparation.generation, preparation.tokens, reason)
     else:
         yield events.GenerationRefused(preparation.generation, reason)
+
+
+def _fail(house: House, what: int, tokens: list[int], reason: str) -> None:
+    """Nothing was found, for those who wanted to know `what`."""
+    if what == CHECK:
+        _tell(house, tokens, [reason])
+        return
+    _log.error("new certificates are not used: %s", reason)
+    _answer(house, tokens, ok=False, text=reason)
+
+
+def _answer(house: House, tokens: list[int], *, ok: bool, text: str) -> None:
+    if house.control is not None:
+        for token in tokens:
+            house.control.reply(token, ok=ok, text=text)
 
 
 def _tell(house: House, tokens: list[int], hints: list[str]) -> None:

@@ -11,11 +11,12 @@ import json
 import logging
 import os
 import signal
+from contextlib import ExitStack
 
 from sdserve.core.fleet import events
 from sdserve.host import limits, memfd
 from sdserve.host.fds import Fd
-from sdserve.supervisor import state
+from sdserve.supervisor import certificates, state
 from sdserve.supervisor.house import House
 
 _log = logging.getLogger("sdserve")
@@ -29,8 +30,13 @@ def replace_program(house: House, generation: int) -> events.Event:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     kept: list[int] = []
     try:
-        with memfd.sealed("sdserve-state", json.dumps(state.describe(house)).encode()) as document:
-            kept = [document.fileno(), *state.descriptors(house)]
+        with ExitStack() as owned:
+            # Keys go along in memory that nobody else is given, and do not stand in the document.
+            packed = {number: owned.enter_context(fd) for number, fd in certificates.hand_over(house).items()}
+            numbers = {str(number): fd.fileno() for number, fd in packed.items()}
+            said = {**state.describe(house), "certificates": numbers}
+            document = owned.enter_context(memfd.sealed("sdserve-state", json.dumps(said).encode()))
+            kept = [document.fileno(), *numbers.values(), *state.descriptors(house)]
             for descriptor in kept:
                 os.set_inheritable(descriptor, True)
             _log.info("sdserve is replaced, the workers serve on")
@@ -40,7 +46,7 @@ def replace_program(house: House, generation: int) -> events.Event:
                 {**os.environ, VARIABLE: str(document.fileno())},
             )
     except OSError as error:
-        for descriptor in kept[1:]:
+        for descriptor in state.descriptors(house):
             os.set_inheritable(descriptor, False)
         place = f"{error.filename}: " if error.filename else ""
         return events.ProgramNotReplaced(generation, f"it cannot be started: {place}{limits.reason(error)}")

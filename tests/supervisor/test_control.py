@@ -13,7 +13,6 @@ from time import monotonic
 import pytest
 
 from sdserve.core.fleet import events
-from sdserve.errors import CertificateError
 from sdserve.host.control_socket import ControlSocket
 from sdserve.supervisor import control as room
 from sdserve.supervisor.control import MOST_CLIENTS, Control
@@ -29,21 +28,16 @@ class Office:
         self.poller = select.epoll()
         self.path = str(directory / "control")
         self.status = STATUS
-        self.renewed = "read again"
+        self.renewing = []
         self.checks = []
         self.control = Control(
             ControlSocket(directory),
             self.poller,
             status=lambda: self.status,
             check=self.checks.append,
-            renew=self._renew,
+            renew=self.renewing.append,
         )
         self.clients = []
-
-    def _renew(self):
-        if isinstance(self.renewed, Exception):
-            raise self.renewed
-        return self.renewed
 
     def connect(self):
         client = socket.socket(socket.AF_UNIX)
@@ -148,13 +142,12 @@ def test_what_takes_its_time_is_answered_when_it_is_over(office, method, paramet
         assert answers(client) == [answer]
 
 
-def test_new_certificates_are_used_or_refused_at_once(office):
+def test_new_certificates_are_used_or_refused_when_they_were_read(office):
     client = office.connect()
-    ask(client, "ReloadCertificates")
-    assert office.turns() == []
-    office.renewed = CertificateError("/a.key: wrong")
-    ask(client, "ReloadCertificates")
-    assert office.turns() == []
+    for ok, text in ((True, "read again"), (False, "/a.key: wrong")):
+        ask(client, "ReloadCertificates")
+        assert office.turns() == []
+        office.control.reply(office.renewing.pop(), ok=ok, text=text)
     assert answers(client, 2) == [
         {"parameters": {"message": "read again"}},
         {"error": "io.sdserve.ReloadFailed", "parameters": {"reason": "/a.key: wrong"}},

@@ -2,6 +2,7 @@
 
 from sdserve.core.wire.codec import MAX_PACKET, decode, encode
 from sdserve.core.wire.messages import (
+    CERTIFICATES_ALONE,
     KEEPER,
     MOST_CHANGED,
     PROTOCOL,
@@ -25,6 +26,7 @@ from sdserve.core.wire.messages import (
 )
 
 __all__ = [
+    "CERTIFICATES_ALONE",
     "KEEPER",
     "MAX_PACKET",
     "MOST_CHANGED",

@@ -168,7 +168,7 @@ class Reload:
 
 @dataclass(frozen=True, slots=True)
 class ReloadCertificates:
-    """Answered at once, by a message or by `RELOAD_FAILED`."""
+    """Answered when the files have been read, by a message or by `RELOAD_FAILED`."""
 
 
 @dataclass(frozen=True, slots=True)

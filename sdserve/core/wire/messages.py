@@ -26,6 +26,8 @@ PROTOCOL = 3
 """Raised whenever one side must not run with the other side's older half."""
 KEEPER = -1
 """In place of an heir's generation: the supervisor has connections kept for the case of a restart."""
+CERTIFICATES_ALONE = -1
+"""In place of a generation in `Prepare`: read the certificates of the current one again, nothing else."""
 MOST_CHANGED = 20
 """Files that a message names, so that it fits a packet whatever they are called."""
 
