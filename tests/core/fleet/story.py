@@ -141,6 +141,9 @@ class Story:
     def program_is_not_replaced(self, generation: int, reason: str = "no such file") -> list[Effect]:
         return self.tell(events.ProgramNotReplaced(generation, reason))
 
+    def goes_idle(self, seconds: float = 600.0) -> list[Effect]:
+        return self.tell(events.WentIdle(seconds))
+
     def is_scaled_to(self, count: int, token: int = 0) -> list[Effect]:
         return self.tell(events.ScaleAsked(token, count))
 

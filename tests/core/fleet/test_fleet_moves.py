@@ -203,3 +203,23 @@ def test_the_status_is_known_before_readiness_is() -> None:
     story.worker_is_ready(1)
     told = [effect for effect in story.effects if isinstance(effect, (NotifyReady, NotifyStatus))]
     assert told == [NotifyStatus("Serving, 1 of 1 workers ready"), NotifyReady()]
+
+
+def test_a_fleet_that_nobody_needs_stops_with_success() -> None:
+    story = full(1)
+    assert story.goes_idle(600.0) == [NotifyStopping(), Drain(1, 1), CloseGeneration(1)]
+    assert "no connection for 600 s, so the service is not needed" in story.log
+    story.zygote_exits()
+    assert story.worker_exits(1)[-1] == Exit(0)
+
+
+def test_a_fleet_that_is_reloaded_or_not_up_yet_is_needed() -> None:
+    story = full(1)
+    story.is_told_to_reload(7)
+    before = story.fleet
+    assert story.goes_idle() == []
+    assert story.fleet == before
+    story = booting(1)
+    before = story.fleet
+    assert story.goes_idle() == []
+    assert story.fleet == before

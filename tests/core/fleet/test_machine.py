@@ -202,6 +202,12 @@ class Histories(RuleBasedStateMachine):
         if really:
             self.world.tell(events.StopAsked())
 
+    @precondition(lambda self: self.world.fleet.phase is not Phase.NEW)
+    @rule(really=st.sampled_from([True, False, False, False]))
+    def nobody_has_been_there(self, really: bool) -> None:
+        if really:
+            self.world.tell(events.WentIdle(600.0))
+
     @rule(
         event=st.sampled_from(
             [
