@@ -29,15 +29,27 @@ lint: $(VENV)/.has-test ## Style, types, layers
 	$(BIN)/mypy --package tests.system
 	$(BIN)/lint-imports
 
+# What does not disturb each other runs side by side; the tests of whole systems are the last, and alone.
+ABREAST := $(MAKE) --no-print-directory --jobs=2 --output-sync=target
+
 .PHONY: check
-check: lint core ## Everything that is fast: lint and all tests but those that boot a system or are slow
+check: $(VENV)/.has-test ## Everything that is fast: lint and all tests but those that boot a system or are slow
+	+$(ABREAST) lint core quick
+
+.PHONY: quick
+quick: $(VENV)/.has-test
 	$(BIN)/python -m pytest --ignore=tests/core -m "not system and not slow"
 
 .PHONY: test
-test: lint core ## Everything: lint, all tests, coverage of the core
+test: lint ## Everything: lint, all tests, coverage of the core
 	tools/containers
 	tools/packagers
-	$(BIN)/python -m pytest --ignore=tests/core
+	+$(ABREAST) core components
+	$(BIN)/python -m pytest --ignore=tests/core -m system
+
+.PHONY: components
+components: $(VENV)/.has-test
+	$(BIN)/python -m pytest --ignore=tests/core -m "not system"
 
 .PHONY: core
 core: $(VENV)/.has-test ## The tests of sdserve/core, which have to reach every branch of it
