@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from math import inf
 from typing import TYPE_CHECKING, Any, cast
@@ -93,7 +93,7 @@ class TlsLayer(asyncio.Protocol):
         self._outgoing = ssl.MemoryBIO()
         self._object: ssl.SSLObject
         self._transport: asyncio.Transport
-        self._above: HttpProtocol | None = None
+        self._above: asyncio.Protocol | None = None
         self._refused = False
         self._goodbye_said = False
         self._goodbye_heard = False
@@ -112,13 +112,13 @@ class TlsLayer(asyncio.Protocol):
             above.data_received(data)  # which only counts it
         else:
             self._incoming.write(data)
-            self._read(above)
+            self._read()
 
     def eof_received(self) -> bool:
         above = self._above
         if above is None:
             return False
-        return self._goodbye_heard or above.eof_received()
+        return self._goodbye_heard or bool(above.eof_received())
 
     def pause_writing(self) -> None:
         if self._above is not None:
@@ -161,13 +161,14 @@ class TlsLayer(asyncio.Protocol):
             self._begin(facts)
 
     def _begin(self, facts: TlsFacts) -> None:
-        self._above = above = self._make_protocol()
+        above = self._make_protocol()
+        self._above = above
         above.tls = facts
         above.peer.scheme = "https"
         self._handshakes.succeeded(self)
         above.connection_made(cast(asyncio.Transport, self))
         if self._incoming.pending:
-            self._read(above)
+            self._read()
 
     def _refuse(self, data: bytes) -> None:
         """Answer plain HTTP so that who is at the other end can read it; others are not answered."""
@@ -195,11 +196,11 @@ class TlsLayer(asyncio.Protocol):
 
     # Reading
 
-    def _read(self, above: HttpProtocol) -> None:
+    def _read(self) -> None:
         """Pass on all that can be decrypted."""
         incoming, connection = self._incoming, self._object
         try:
-            while True:
+            while (above := self._above) is not None:  # it may give its place to another
                 plain = connection.read(_RECORD)
                 if not plain:
                     self._hear_goodbye(above)
@@ -219,7 +220,7 @@ class TlsLayer(asyncio.Protocol):
         if self._outgoing.pending:
             self._flush()  # TLS has said something by itself, as to a change of keys
 
-    def _hear_goodbye(self, above: HttpProtocol) -> None:
+    def _hear_goodbye(self, above: asyncio.Protocol) -> None:
         self._goodbye_heard = True
         if not above.eof_received():
             self.close()
@@ -238,6 +239,14 @@ class TlsLayer(asyncio.Protocol):
             return
         self._transport.write(self._outgoing.read())
 
+    def writelines(self, parts: Iterable[bytes]) -> None:
+        """Send all parts."""
+        self.write(b"".join(parts))
+
+    def can_write_eof(self) -> bool:
+        """Whether `write_eof` works: it says good-bye."""
+        return True
+
     def write_eof(self) -> None:
         """Send no more; what comes is passed on as it is. OSError if the client is gone."""
         self._say_goodbye()
@@ -252,6 +261,10 @@ class TlsLayer(asyncio.Protocol):
         """End the connection at once, and without good-bye: the client sees that this was not all."""
         self._goodbye_said = True
         self._transport.abort()
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Pass what comes from now on to another one."""
+        self._above = cast(asyncio.Protocol, protocol)
 
     def is_closing(self) -> bool:
         """Whether it is at its end."""

@@ -37,3 +37,16 @@ async def asgi(scope, receive, send):
     }
     await send({"type": "http.response.start", "status": 200})
     await send({"type": "http.response.body", "body": json.dumps(report).encode()})
+
+
+async def websocket(scope, receive, send):
+    """Says who the client is, and then what the client says."""
+    assert scope["type"] == "websocket"
+    await receive()
+    await send({"type": "websocket.accept"})
+    report = {"client": list(scope["client"]), "scheme": scope["scheme"]}
+    await send({"type": "websocket.send", "text": json.dumps(report)})
+    while (message := await receive())["type"] == "websocket.receive":
+        await send(
+            {key: value for key, value in message.items() if key != "type"} | {"type": "websocket.send"}
+        )
