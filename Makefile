@@ -29,7 +29,8 @@ lint: $(VENV)/.has-test ## Style, types, layers
 	$(BIN)/mypy --package tests.system
 	$(BIN)/lint-imports
 
-# What does not disturb each other runs side by side; the tests of whole systems are the last, and alone.
+# What does not disturb each other runs side by side, and whole systems wait most of the time. Those tests that compare
+# waits are the last, and alone.
 ABREAST := $(MAKE) --no-print-directory --jobs=2 --output-sync=target
 
 .PHONY: check
@@ -45,7 +46,8 @@ test: lint ## Everything: lint, all tests, coverage of the core
 	tools/containers
 	tools/packagers
 	+$(ABREAST) core components
-	$(BIN)/python -m pytest --ignore=tests/core -m system
+	$(BIN)/python -m pytest --ignore=tests/core -m "system and not alone" --numprocesses=3
+	$(BIN)/python -m pytest --ignore=tests/core -m "system and alone"
 
 .PHONY: components
 components: $(VENV)/.has-test

@@ -226,7 +226,7 @@ def test_after_a_supervisor_was_killed_nobody_is_refused(serve, keeper, tmp_path
             late.request("GET", "/")
             with serve(keeper=keeper) as second:
                 assert b'"ppid": %d' % second.process.pid in late.getresponse().read()
-                said = f"the supervisor before this one died; its workers drain: {worker}"
+                said = f"the supervisor before this one died; what it has left drains: {worker}"
                 assert said in second.stderr()
                 assert ask(second)["ppid"] == second.process.pid
         assert held.getresponse().status == 200

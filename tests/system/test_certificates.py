@@ -92,6 +92,7 @@ def test_new_certificates_are_used_when_they_appear(hello: Instance, authority: 
     install(hello, authority.issue("localhost", "two.example"))
     wait_for(lambda: shown(hello, authority) == "two.example", what="the new certificate is shown")
     assert hello.pids() == pids
+    wait_until_watched(hello)
 
     install(hello, Files(authority.issue("localhost", "x.example").certificate, authority.issue("b").key))
     wait_for(
@@ -100,10 +101,19 @@ def test_new_certificates_are_used_when_they_appear(hello: Instance, authority: 
     assert f"{_PLACE}/hello.key: the key does not belong to" in hello.journal(unit=_RELOAD_UNIT)
     assert shown(hello, authority) == "two.example"
     assert hello.pids() == pids
+    wait_until_watched(hello)
 
     install(hello, authority.issue("localhost", "three.example"))
     wait_for(lambda: shown(hello, authority) == "three.example", what="the good pair is shown")
+    wait_until_watched(hello)
     assert hello.property("Result", unit=_RELOAD_UNIT) == "success"
+
+
+def wait_until_watched(hello: Instance) -> None:
+    """What changes while the unit is at work for what changed before is not told to it."""
+    wait_for(
+        lambda: hello.property("SubState", unit=_PATH_UNIT) == "waiting", what="the path is watched again"
+    )
 
 
 def test_root_may_keep_the_key_and_renew_without_a_restart(hello: Instance, authority: Authority) -> None:

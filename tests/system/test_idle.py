@@ -9,7 +9,7 @@ import pytest
 from tests.system.instance import Instance
 from tests.system.waiting import let_pass
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.alone]
 
 WINDOW_SECONDS = 6.0
 WAKEUPS_PER_SECOND = 2.0

@@ -9,7 +9,7 @@ from tests.system.deployment import ASGI, WSGI_4, Deployment, Flavour, one_each
 from tests.system.machine import Machine
 from tests.system.promises import check_nobody_notices
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.alone]
 
 CONTROL_REQUESTS = 400
 

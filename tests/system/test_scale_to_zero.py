@@ -7,7 +7,7 @@ import pytest
 from tests.system.instance import Instance
 from tests.system.waiting import let_pass
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.alone]
 
 ROUNDS = 8
 

@@ -14,7 +14,7 @@ from tests.system.machine import Machine
 from tests.system.promises import check_nobody_notices
 from tests.system.waiting import wait_for
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.alone]
 
 CONTROL_REQUESTS = 300
 UPGRADES = 10

@@ -9,7 +9,7 @@ import pytest
 from tests.system.instance import Instance
 from tests.system.waiting import let_pass, wait_for
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.alone]
 
 SECONDS = 2
 APPLICATION = """

@@ -26,7 +26,7 @@ from tests.system.promises import check_nobody_notices
 from tests.system.sockets import clients_of
 from tests.system.waiting import let_pass, wait_for
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.alone]
 
 CONTROL_REQUESTS = 400
 RELOADS = 20

@@ -13,7 +13,7 @@ from tests.system.machine import Machine
 from tests.system.sockets import clients_of_process
 from tests.system.waiting import wait_for
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.alone]
 
 CONTROL_REQUESTS = 200
 COUNT = 3
