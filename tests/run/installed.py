@@ -14,7 +14,19 @@ from pathlib import Path
 import sdserve
 from tests.serving import TIMEOUT, Server, descendants, wait_until
 
+OURS = sys.version_info[:2]
 PYTHON = f"Python {'.'.join(map(str, sys.version_info[:3]))}"
+
+
+def other_python() -> Path | None:
+    """An interpreter of another supported version on this machine."""
+    versions = [(3, minor) for minor in range(11, 15) if (3, minor) != OURS]
+    places = [Path("/usr/bin"), Path("/usr/local/bin"), *sorted(Path.home().glob(".pyenv/versions/*/bin"))]
+    for major, minor in versions:
+        for place in places:
+            if os.access(found := place / f"python{major}.{minor}", os.X_OK):
+                return found
+    return None
 
 
 class Installed:

@@ -5,26 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from sdserve.errors import EXIT_CONFIG
 from tests.run.conftest import ask
+from tests.run.installed import OURS, other_python
 from tests.serving import ROOT, TIMEOUT
-
-OURS = sys.version_info[:2]
-
-
-def other_python():
-    """An interpreter of another supported version on this machine, or None."""
-    versions = [(3, minor) for minor in range(11, 15) if (3, minor) != OURS]
-    places = [Path("/usr/bin"), Path("/usr/local/bin"), *sorted(Path.home().glob(".pyenv/versions/*/bin"))]
-    for major, minor in versions:
-        for place in places:
-            if os.access(found := place / f"python{major}.{minor}", os.X_OK):
-                return found
-    return None
 
 
 @pytest.fixture(scope="module")

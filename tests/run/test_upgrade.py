@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import pytest
 import sdserve
 from sdserve import __version__
 from tests.run.conftest import SOURCE, ask, configure, pids
-from tests.run.installed import PYTHON, Load, descriptors, everybody, process_status, went_on
+from tests.run.installed import PYTHON, Load, descriptors, everybody, other_python, process_status, went_on
 from tests.serving import TIMEOUT, descendants, wait_until
 
 
@@ -106,6 +107,44 @@ def test_a_downgrade_takes_over_what_a_newer_version_has_added(installed, starte
         with Load(server):
             assert command("upgrade", "shop")[0] == 0
         assert status()["version"] == __version__
+
+
+@pytest.fixture
+def other_environment(tmp_path):
+    """A virtual environment of another Python, in which sdserve can do without what is compiled."""
+    if (python := other_python()) is None:
+        pytest.skip("no other Python from 3.11 to 3.14 is installed here")
+    venv = tmp_path / "other"
+    subprocess.run([python, "-m", "venv", "--without-pip", venv], check=True, timeout=60)
+    [packages] = venv.glob("lib/python3*/site-packages")
+    (packages / "systemd").mkdir()
+    # Nothing is passed to us here, so it is not called.
+    (packages / "systemd/daemon.py").write_text("def listen_fds_with_names(): raise NotImplementedError\n")
+    return venv
+
+
+def test_another_python_goes_on_and_so_does_the_one_before(
+    installed, started, command, status, other_environment
+):
+    def switch(environment):
+        new = installed.directory / "new"
+        new.symlink_to(environment)
+        new.rename(installed.environment)
+
+    with started("loop = asyncio") as server:
+        pid = status()["pid"]
+        for environment in (other_environment, sys.prefix):
+            switch(environment)
+            version = subprocess.check_output(
+                [f"{environment}/bin/python", "-c", "import platform; print(platform.python_version())"],
+                text=True,
+                timeout=60,
+            )
+            with Load(server):
+                code, lines = command("upgrade", "shop")
+            assert code == 0, lines
+            assert lines[-1].endswith(f"was replaced by sdserve {__version__} on Python {version.strip()}")
+            assert status()["pid"] == pid
 
 
 @pytest.mark.parametrize(
