@@ -51,7 +51,7 @@ test: lint ## Everything: lint, all tests, coverage of the core
 
 .PHONY: components
 components: $(VENV)/.has-test
-	$(BIN)/python -m pytest --ignore=tests/core -m "not system"
+	$(BIN)/python -m pytest --ignore=tests/core -m "not system" --numprocesses=2
 
 .PHONY: core
 core: $(VENV)/.has-test ## The tests of sdserve/core, which have to reach every branch of it

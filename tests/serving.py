@@ -165,7 +165,10 @@ class Server:
         """End it as systemd does, unless it has ended; the exit status. No process of it may be left."""
         if self.process.returncode is not None:
             return self.process.returncode
-        below = [os.pidfd_open(pid) for pid in descendants(self.process.pid)]
+        below = []
+        for pid in descendants(self.process.pid):
+            with suppress(ProcessLookupError):  # one that was about to end has ended
+                below.append(os.pidfd_open(pid))
         try:
             self.process.terminate()
             status = self.process.wait(TIMEOUT)

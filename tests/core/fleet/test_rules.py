@@ -12,6 +12,7 @@ from sdserve.core.fleet.effects import (
     NotifyReady,
     NotifyStopping,
 )
+from sdserve.core.fleet.model import WorkerState
 from tests.core.fleet.story import Story, booting, fork, full, opened
 
 
@@ -180,3 +181,13 @@ def test_a_stop_waits_for_the_most_patient_generation() -> None:
     story.generation_is_prepared(2, drain_timeout=55.0)
     story.is_told_to_stop()
     assert patience(story) == [65]
+
+
+def test_that_a_fork_has_failed_of_somebody_who_is_there_is_not_believed() -> None:
+    story = full(2)
+    story.is_scaled_to(1)
+    before = story.worker(2)
+    assert before.state is WorkerState.DRAINING
+    story.fork_fails(2)
+    assert "contradicts" in story.last_words
+    assert story.worker(2) == before

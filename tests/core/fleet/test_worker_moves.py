@@ -491,13 +491,3 @@ def test_memory_that_ran_out_is_said() -> None:
     story = full(1)
     story.worker_exits(1, -9, oom=True)
     assert "crashed (SIGKILL by the kernel, for memory ran out)" in story.last_words
-
-
-def test_that_a_fork_has_failed_of_somebody_who_is_there_is_not_believed() -> None:
-    story = full(2)
-    story.is_scaled_to(1)
-    before = story.worker(2)
-    assert before.state is WorkerState.DRAINING
-    story.fork_fails(2)
-    assert "contradicts" in story.last_words
-    assert story.worker(2) == before
