@@ -47,11 +47,11 @@ test: lint ## Everything: lint, all tests, coverage of the core
 	tools/packagers
 	+$(ABREAST) core components
 	$(BIN)/python -m pytest --ignore=tests/core -m "system and not alone" --numprocesses=3
-	$(BIN)/python -m pytest --ignore=tests/core -m "system and alone"
+	$(BIN)/python -m pytest --ignore=tests/core -m alone
 
 .PHONY: components
 components: $(VENV)/.has-test
-	$(BIN)/python -m pytest --ignore=tests/core -m "not system" --numprocesses=2
+	$(BIN)/python -m pytest --ignore=tests/core -m "not system and not alone" --numprocesses=2
 
 .PHONY: core
 core: $(VENV)/.has-test ## The tests of sdserve/core, which have to reach every branch of it

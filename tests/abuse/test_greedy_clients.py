@@ -12,7 +12,7 @@ from tests.abuse.crowd import Crowd
 from tests.abuse.patient import Patient
 from tests.serving import serve
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: a\r\n"

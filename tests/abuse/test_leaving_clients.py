@@ -6,7 +6,7 @@ import pytest
 
 from tests.abuse.crowd import Crowd
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 MANY = 100
 GET = b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n"

@@ -8,7 +8,7 @@ from tests.abuse.crowd import Crowd
 from tests.serving import TIMEOUT
 from tests.system.waiting import wait_for
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 MANY = 300
 HEAD = b"POST / HTTP/1.1\r\nHost: a\r\n"

@@ -11,7 +11,7 @@ from tests.load.plan import Plan
 from tests.load.process import Load
 from tests.proxies.proxy import haproxy, nginx, upstream
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 RELOADS = 4
 BETWEEN = 120
