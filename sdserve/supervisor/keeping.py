@@ -24,7 +24,7 @@ from sdserve.host.fds import Fd
 from sdserve.host.mailbox import Mailbox
 from sdserve.host.notify import KEPT
 from sdserve.host.record import Record
-from sdserve.supervisor import state
+from sdserve.supervisor import mail, state
 
 if TYPE_CHECKING:
     from sdserve.core.fleet.model import Fleet
@@ -72,17 +72,21 @@ class Keeper:
 
     # Connections, at a stop
 
-    def inlet(self) -> int:
-        """Where workers send connections that are to be kept, borrowed; -1 if none can be."""
+    def mailbox(self) -> Mailbox | None:
+        """Where connections are sent that are to be kept, borrowed; None if none can be."""
         if self._room <= 0:
-            return -1
+            return None
         if self._mailbox is None:
             try:
                 self._mailbox = Mailbox.make()
             except OSError:
-                return -1
+                return None
             self._poller.register(self._mailbox.outlet, select.EPOLLIN)
-        return self._mailbox.inlet.fileno()
+        return self._mailbox
+
+    def inlet(self) -> int:
+        """The end of it that workers get, borrowed; -1 if there is none."""
+        return -1 if (box := self.mailbox()) is None else box.inlet.fileno()
 
     def take(self, house: House, ready: Mapping[int, int]) -> None:
         """Have those kept that were sent, as fast as the service manager reads; until then they wait."""
@@ -110,6 +114,10 @@ class Keeper:
                 self._hang_up()
         return True
 
+    def _take_all(self, house: House) -> None:
+        while self._take_one(house):  # a mailbox has an end
+            pass
+
     def _hang_up(self) -> None:
         """Take no more: those who would send see it, and close theirs in order."""
         if self._mailbox is not None:
@@ -119,8 +127,13 @@ class Keeper:
 
     def finish(self, house: House) -> None:
         """Nobody is left: the last of it."""
-        while self._take_one(house):  # a mailbox has an end
-            pass
+        self._take_all(house)
+        while house.forwarded:  # what was on its way to workers
+            before = sum(one.forwarding.count for one in house.forwarded)
+            mail.pass_on(house)
+            self._take_all(house)
+            if sum(one.forwarding.count for one in house.forwarded) == before:
+                break
         self._hang_up()
         if self._connections:
             _log.info("%d idle connections are kept for the case of a restart", len(self._connections))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from time import monotonic
 
+from sdserve.core.fleet.model import Phase
 from sdserve.host.mailbox import Forwarding
 from sdserve.supervisor.house import Forwarded, House
 
@@ -35,6 +36,8 @@ def pass_on(house: House) -> None:
     now = monotonic()
     for one in list(house.forwarded):
         heirs = house.mailboxes.get(one.heir)
+        if not one.heir and house.fleet.phase is Phase.STOPPING and house.keeper is not None:
+            heirs = house.keeper.mailbox()  # where all others that are idle go as well
         is_done = heirs is not None and one.forwarding.go_on(heirs)
         if is_done or heirs is None or now >= one.until:
             _end(house, one, is_done=is_done)

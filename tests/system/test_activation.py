@@ -9,6 +9,7 @@ import pytest
 from tests.system.exchange import Answer, Exchange
 from tests.system.instance import EXAMPLES, Instance
 from tests.system.machine import Machine
+from tests.system.waiting import wait_for
 
 pytestmark = pytest.mark.system
 
@@ -124,7 +125,7 @@ def test_a_unix_socket_has_the_rights_of_the_ini_and_is_removed(hello: Instance)
     rights = hello.machine.run("stat", "--format=%a %U %G", hello.unix_path).stdout.split()
     assert rights == ["620", "daemon", "www-data"]
     hello.machine.systemctl("stop", hello.service, hello.sockets)
-    assert not hello.machine.path(hello.unix_path).exists()
+    wait_for(lambda: not hello.machine.path(hello.unix_path).exists(), what="its file is gone")
 
 
 def test_an_unprivileged_user_serves_a_privileged_port(machine: Machine) -> None:

@@ -91,7 +91,7 @@ def test_new_certificates_are_used_when_they_appear(hello: Instance, authority: 
 
     install(hello, authority.issue("localhost", "two.example"))
     wait_for(lambda: shown(hello, authority) == "two.example", what="the new certificate is shown")
-    assert hello.pids() == pids
+    wait_for(lambda: hello.pids() == pids, what="the same processes are there, and no others")
     wait_until_watched(hello)
 
     install(hello, Files(authority.issue("localhost", "x.example").certificate, authority.issue("b").key))
@@ -100,7 +100,7 @@ def test_new_certificates_are_used_when_they_appear(hello: Instance, authority: 
     )
     assert f"{_PLACE}/hello.key: the key does not belong to" in hello.journal(unit=_RELOAD_UNIT)
     assert shown(hello, authority) == "two.example"
-    assert hello.pids() == pids
+    wait_for(lambda: hello.pids() == pids, what="the same processes are there, and no others")
     wait_until_watched(hello)
 
     install(hello, authority.issue("localhost", "three.example"))
@@ -132,7 +132,7 @@ def test_root_may_keep_the_key_and_renew_without_a_restart(hello: Instance, auth
     install(hello, authority.issue("localhost", "two.example"))
     hello.machine.systemctl("start", _RELOAD_UNIT)
     wait_for(lambda: shown(hello, authority) == "two.example", what="the new certificate is shown")
-    assert hello.pids() == pids
+    wait_for(lambda: hello.pids() == pids, what="the same processes are there, and no others")
 
 
 def test_nothing_is_done_for_an_instance_that_does_not_run(hello: Instance) -> None:
