@@ -29,11 +29,8 @@ async def lead(plan: Plan, address: Address) -> None:
         assert client is not None, "start is the first command"
         if command == "mark":
             client.tally.phase = phase
-        if command == "stop":
-            reply = (await client.stop()).to_json()
-        else:
-            reply = json.dumps(client.tally.counts(asyncio.get_running_loop().time()))
-        print(reply, flush=True)
+        report = await client.stop() if command == "stop" else None
+        print(report.to_json() if report else json.dumps(client.counts()), flush=True)
 
 
 if __name__ == "__main__":

@@ -68,6 +68,12 @@ class Client:
         await asyncio.sleep(0)  # the loop closes them in its next turn
         return report
 
+    def counts(self) -> dict[str, float]:
+        """What `process.Counts` has."""
+        now = self._loop.time()
+        oldest = next(iter(self._open), None)
+        return self.tally.counts(now, settled=now if oldest is None else oldest.begun)
+
     # The schedule
 
     def _tick(self) -> None:

@@ -39,6 +39,8 @@ class Counts:
     finished: int
     failed: int
     closed: int
+    settled: float
+    """Seconds since the load began: what was begun before has ended."""
 
 
 class LoadError(AssertionError):
@@ -96,6 +98,15 @@ class Load:
         while (counts := self.look()).finished < goal:
             if time.monotonic() > deadline:
                 raise LoadError(f"not {goal} requests after {_ANSWER_SECONDS:g} s: {counts}")
+            time.sleep(_LOOK_SECONDS)
+
+    def wait_until_settled(self) -> None:
+        """Return when all that is under way now has ended: nobody waits any more for what was before."""
+        deadline = time.monotonic() + _ANSWER_SECONDS
+        moment = self.look().at
+        while (counts := self.look()).settled < moment:
+            if time.monotonic() > deadline:
+                raise LoadError(f"not settled after {_ANSWER_SECONDS:g} s: {counts}")
             time.sleep(_LOOK_SECONDS)
 
     def stop(self) -> Report:

@@ -56,10 +56,15 @@ class Tally:
         """Connections that the server ended."""
         return self._endings.total()
 
-    def counts(self, now: float) -> dict[str, float]:
+    def counts(self, now: float, *, settled: float) -> dict[str, float]:
         """What `process.Counts` has."""
-        failed = self.finished - self._requests[Outcome.OK]
-        return {"at": now - self._began, "finished": self.finished, "failed": failed, "closed": self.closed}
+        return {
+            "at": now - self._began,
+            "finished": self.finished,
+            "failed": self.finished - self._requests[Outcome.OK],
+            "closed": self.closed,
+            "settled": settled - self._began,
+        }
 
     def answered(self, request: Request, answer: Answer, now: float) -> None:
         self._requests[Outcome.OK] += 1

@@ -149,6 +149,20 @@ def test_a_server_that_says_nothing_is_waited_for_no_longer_than_patience_lasts(
     assert report.endings == {}
 
 
+def test_nothing_is_settled_that_began_after_who_still_waits():
+    async def scenario() -> None:
+        async with bad_server({5: bad.say_nothing}) as server:
+            client = Client(dataclasses.replace(GETS, patience=2.0), server.address, "only")
+            client.start()
+            await until(lambda: client.tally.finished >= 10, "one of so many is not answered")
+            before = client.counts()
+            await until(lambda: client.tally.finished >= 20, "others are")
+            assert client.counts()["settled"] == before["settled"] < before["at"]
+            await until(lambda: client.counts()["settled"] > before["at"], "nobody waits for it any more")
+
+    asyncio.run(scenario())
+
+
 def test_nobody_listening_is_a_refusal():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

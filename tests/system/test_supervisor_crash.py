@@ -22,6 +22,7 @@ KILLS = 20
 QUICKLY = "[Service]\nRestartSec=50ms\n"
 
 
+@pytest.mark.alone
 @one_each(WSGI_4, ASGI)
 def test_a_supervisor_killed_again_and_again_fails_no_request(machine: Machine, flavour: Flavour) -> None:
     shop = Deployment(machine, flavour)
@@ -46,6 +47,7 @@ def test_a_supervisor_killed_again_and_again_fails_no_request(machine: Machine, 
             going_on.result(timeout=60)
             wait_until_restarted(shop.instance, victim)
             shop.instance.wait_for_state("active")
+            load.wait_until_settled()  # who waited through it; else it is overload that is tested
         load.wait_for_requests(CONTROL_REQUESTS)
         report = load.stop()
     assert not report.failed, report.faults()
