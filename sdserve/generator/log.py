@@ -7,14 +7,13 @@ yet either, and then the kernel's log takes the line until there is one. Standar
 from __future__ import annotations
 
 import os
-import socket
 import sys
 
+from sdserve.core import catalog
 from sdserve.generator import units
+from sdserve.host import journal
 
-JOURNAL = "/run/systemd/journal/socket"
 KERNEL = "/dev/kmsg"
-MESSAGE_ID = "9a1a5d0c2b6d4d8f9f4c0f5d0e6a7b31"
 _PRIORITY = 3
 
 
@@ -31,18 +30,15 @@ def write(name: str, message: str) -> None:
 
 
 def _to_journal(name: str, message: str) -> None:
-    """systemd.journal-fields(7); a value with a line end would need another form, and none here has one."""
-    fields = {
+    fields: dict[str, str | int] = {
         "MESSAGE": message.replace("\n", " "),
         "PRIORITY": _PRIORITY,
         "SYSLOG_IDENTIFIER": "sdserve-generator",
-        "MESSAGE_ID": MESSAGE_ID,
+        "MESSAGE_ID": catalog.NO_SOCKETS,
     }
     if name:
         fields |= {"SDSERVE_INSTANCE": name, "OBJECT_SYSTEMD_UNIT": units.service(name)}
-    text = "".join(f"{field}={value}\n" for field, value in fields.items())
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
-        journal.sendto(text.encode(errors="backslashreplace"), JOURNAL)
+    journal.send(fields)
 
 
 def _write(path: str, line: str) -> None:

@@ -1,6 +1,7 @@
 """Log lines on standard error, in the form that suits what is connected to it.
 
 - The journal (`JOURNAL_STREAM`, systemd.exec(5)): each line starts with `<N>`, its priority (sd-daemon(3)).
+  Records with an attribute `MESSAGE_ID`, one of `sdserve.core.catalog`, are sent to it in its own protocol.
 - A terminal: local time, the level in colour unless `NO_COLOR` is set (https://no-color.org), the text.
 - Anything else: ISO 8601 time, level, text.
 
@@ -22,11 +23,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+from sdserve.host import journal
 from sdserve.host.fds import Fd
 
 STDERR = 2
 INDENT = "    "
 ERROR_PRIORITY = 3
+MESSAGE_ID = "sdserve_message_id"
+"""The attribute of a record that has one; applications have names of their own in `extra`."""
 
 _PRIORITIES = (
     (logging.CRITICAL, 2),
@@ -102,7 +106,11 @@ class StandardError(logging.Handler):
             text = record_text(record)
         except Exception as error:  # whatever the application's objects do when they are formatted
             text = f"{record.pathname}:{record.lineno}: record not formatted: {type(error).__name__}"
-        lines = escape(self._worker + text.rstrip("\n")).split("\n")
+        text = escape(self._worker + text.rstrip("\n"))
+        message_id = getattr(record, MESSAGE_ID, "")
+        if message_id and self._line is _journal_line and _explained(record, text, message_id):
+            return
+        lines = text.split("\n")
         head = self._line(record, lines[0])
         # The journal reads each line alone and wants the priority on all of them.
         indent = f"<{priority(record.levelno)}>{INDENT}" if self._line is _journal_line else INDENT
@@ -140,6 +148,21 @@ def is_journal() -> bool:
 def has_colour() -> bool:
     """Say whether a terminal on standard error may be written to in colour."""
     return os.isatty(STDERR) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _explained(record: logging.LogRecord, text: str, message_id: str) -> bool:
+    """Say whether the journal took `text` together with the id by which it explains it, journalctl(1) -x."""
+    fields: dict[str, str | int] = {
+        "MESSAGE": text,
+        "PRIORITY": priority(record.levelno),
+        "SYSLOG_IDENTIFIER": "sdserve",
+        "MESSAGE_ID": message_id,
+    }
+    try:
+        journal.send(fields)
+    except OSError:
+        return False
+    return True
 
 
 def priority(level: int) -> int:

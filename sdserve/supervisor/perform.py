@@ -17,7 +17,7 @@ from sdserve.core import wire
 from sdserve.core.fleet import effects, events
 from sdserve.core.fleet.model import Phase
 from sdserve.errors import SdserveError
-from sdserve.host import limits, notify, stacks
+from sdserve.host import limits, logs, notify, stacks
 from sdserve.supervisor import banner, mail, orders, preparing, spawn
 from sdserve.supervisor.house import House, Worker
 
@@ -154,7 +154,7 @@ def _notify_status(house: House, effect: effects.NotifyStatus) -> list[events.Ev
 
 
 def _write_log(_: House, effect: effects.Log) -> list[events.Event]:
-    _log.log(_LEVELS[effect.level], "%s", effect.text)
+    _log.log(_LEVELS[effect.level], "%s", effect.text, extra={logs.MESSAGE_ID: effect.message_id})
     return []
 
 

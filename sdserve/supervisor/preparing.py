@@ -15,14 +15,14 @@ from time import monotonic
 from sdserve import __version__
 from sdserve.config import codec
 from sdserve.config.changes import needing_restart
-from sdserve.core import wire
+from sdserve.core import catalog, wire
 from sdserve.core.fleet import events
 from sdserve.core.fleet.causes import ending
 from sdserve.core.tls.material import Material
 from sdserve.core.tls.material import decode as decode_materials
 from sdserve.core.wire import PrepareRefused
 from sdserve.errors import WireError
-from sdserve.host import limits, memfd, process
+from sdserve.host import limits, logs, memfd, process
 from sdserve.supervisor import certificates, spawn, state, status
 from sdserve.supervisor.house import House, Preparation, Prepared
 
@@ -228,7 +228,8 @@ def _fail(house: House, what: int, tokens: list[int], reason: str) -> None:
     if what == CHECK:
         _tell(house, tokens, [reason])
         return
-    _log.error("new certificates are not used: %s", reason)
+    explained = {logs.MESSAGE_ID: catalog.CERTIFICATES_REFUSED}
+    _log.error("new certificates are not used: %s", reason, extra=explained)
     _answer(house, tokens, ok=False, text=reason)
 
 

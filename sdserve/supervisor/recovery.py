@@ -11,10 +11,11 @@ from math import inf
 from time import monotonic
 from typing import Any
 
+from sdserve.core import catalog
 from sdserve.core.fleet.model import Fleet
 from sdserve.core.fleet.options import FleetOptions
 from sdserve.errors import ActivationError, WireError
-from sdserve.host import activation, mailbox, notify, usage
+from sdserve.host import activation, logs, mailbox, notify, usage
 from sdserve.host.activation import Named
 from sdserve.host.addresses import Address
 from sdserve.host.fds import Fd
@@ -198,7 +199,9 @@ def _find_leftovers(house: House, saved: Saved) -> None:
         house.leftovers.add(pid, usage.started(pid), now + longest + _MARGIN)
     if pids := house.leftovers.pids:
         _log.warning(
-            "the supervisor before this one died; what it has left drains: %s", ", ".join(map(str, pids))
+            "the supervisor before this one died; what it has left drains: %s",
+            ", ".join(map(str, pids)),
+            extra={logs.MESSAGE_ID: catalog.SUPERVISOR_LOST},
         )
 
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 
 import pytest
 
+from sdserve.host import journal as journal_protocol
 from sdserve.host import logs
 
 
@@ -128,6 +129,29 @@ def test_a_message_of_several_lines_cannot_choose_a_priority(journal, own_logs):
     logs.configure("info")
     own_logs.info("one\n<0>two\n\n")
     assert journal.text() == "<6>one\n<6>    <0>two\n"
+
+
+@pytest.mark.parametrize("written_to", ["journal", "pipe"])
+def test_what_the_journal_can_explain_is_told_to_it_with_the_id(
+    request, tmp_path, monkeypatch, own_logs, written_to
+):
+    output = request.getfixturevalue(written_to)
+    monkeypatch.setattr(journal_protocol, "SOCKET", f"{tmp_path}/journal")
+    logs.configure("info")
+    about = {logs.MESSAGE_ID: "7" * 32}
+    own_logs.error("nobody listens", extra=about)
+    assert "nobody listens" in output.text()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as reader:
+        reader.bind(journal_protocol.SOCKET)
+        own_logs.error("this can be\nexplained \x1b", extra=about)
+        if written_to == "pipe":
+            assert "explained" in output.text()
+            return
+        received = reader.recv(1000)
+    assert b"MESSAGE_ID=" + b"7" * 32 in received
+    assert b"PRIORITY=3\nSYSLOG_IDENTIFIER=sdserve\n" in received
+    assert b"this can be\nexplained \\x1b\n" in received
+    assert output.all_text() == ""
 
 
 @pytest.mark.parametrize("stream", ["", "1:2", "x", "1:2:3"])

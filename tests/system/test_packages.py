@@ -140,4 +140,13 @@ def test_the_package_brings_manual_completion_and_catalog(bare: Machine) -> None
     bare.systemctl("daemon-reload")
     explained = bare.run("journalctl", "--no-pager", "--catalog", "--unit=sdserve@bad.service").stdout
     assert "Subject: No sockets for sdserve instance bad" in explained
+    shop = init(bare, "shop", "8000")
+    shop.kill(shop.worker_pid())
+    wait_for(
+        lambda: (
+            "Subject: A worker of sdserve@shop.service was lost"
+            in shop.journal("--output=short", "--catalog")
+        ),
+        what="what has happened is explained",
+    )
     assert bare.path("/usr/share/bash-completion/completions/sdserve").exists()

@@ -165,6 +165,8 @@ class Log:
 
     level: Level
     text: str
+    message_id: str = ""
+    """One of `sdserve.core.catalog`, if the journal can explain it."""
 
 
 @dataclass(frozen=True, slots=True)

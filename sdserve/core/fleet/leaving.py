@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from sdserve.core import catalog
 from sdserve.core.fleet import backoff, queries
 from sdserve.core.fleet.causes import how_many
 from sdserve.core.fleet.effects import Drain, Effect, Kill, KillZygote, Log, NotifyStopping, Reply
@@ -123,7 +124,9 @@ def send_home(fleet: Fleet, worker: Worker, why: str, now: float) -> Change:
 def stop(fleet: Fleet, now: float, *, exit_code: int = 0, trouble: str = "") -> Change:
     """Begin to stop: slots are filled no more, everybody is to go, and who waits for something is told."""
     limits = [generation.options.drain_limit for generation in fleet.generations.values()]
-    log = Log("error", f"giving up: {trouble}") if trouble else Log("info", "stopping")
+    log = Log("info", "stopping")
+    if trouble:
+        log = Log("error", f"giving up: {trouble}", catalog.GIVING_UP)
     effects: tuple[Effect, ...] = (log, NotifyStopping(), *_turn_away(fleet, trouble or "stopping"))
     fleet = replace(
         fleet,

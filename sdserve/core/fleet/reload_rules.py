@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from sdserve.core import catalog
 from sdserve.core.fleet import queries
 from sdserve.core.fleet.causes import how_many
 from sdserve.core.fleet.effects import (
@@ -66,9 +67,8 @@ def reject(fleet: Fleet, now: float) -> Change | None:
     """A candidate that has failed is dropped, and what went on before goes on."""
     if not fleet.candidate or fleet.reload is None or not fleet.reload.trouble:
         return None
-    log = Log(
-        "error", f"{_name(fleet.reload)} failed, generation {fleet.current} stays: {fleet.reload.trouble}"
-    )
+    text = f"{_name(fleet.reload)} failed, generation {fleet.current} stays: {fleet.reload.trouble}"
+    log = Log("error", text, catalog.RELOAD_FAILED)
     fleet, replies = _end(fleet, fleet.reload, now, ok=False, text=fleet.reload.trouble)
     return replace(fleet, candidate=0, reload=fleet.paused, paused=None), (log, *replies)
 
@@ -106,7 +106,7 @@ def roll_back(fleet: Fleet, now: float) -> Change | None:
     else:
         return None
     fleet, replies = _end(fleet, failed, now, ok=False, text=text)
-    log = Log("error", f"{_name(failed)} failed: {text}")
+    log = Log("error", f"{_name(failed)} failed: {text}", catalog.RELOAD_FAILED)
     return replace(fleet, previous=0, reload=None), (log, *replies)
 
 

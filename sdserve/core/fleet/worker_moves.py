@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from sdserve.core import catalog
 from sdserve.core.fleet import causes, disregard, leaving, queries
 from sdserve.core.fleet.effects import Dump, Kill, Log, Serve
 from sdserve.core.fleet.events import (
@@ -119,7 +120,7 @@ def suspect(fleet: Fleet, event: WorkerStalled, now: float) -> Change:
     reason = f"its loop has not turned for {causes.seconds(event.seconds)}, it is {how}"
     deadline = now + DUMP_TIME
     stalled = replace(worker, state=WorkerState.STALLED, deadline=deadline, is_dumped=True, reason=reason)
-    log = Log("error", f"{queries.name_of(worker)} has stalled: {reason}")
+    log = Log("error", f"{queries.name_of(worker)} has stalled: {reason}", catalog.WORKER_STALLED)
     return fleet.with_worker(stalled), (log, Dump(event.generation, event.serial))
 
 
@@ -137,7 +138,8 @@ def bury(fleet: Fleet, event: WorkerExited, now: float) -> Change:
     held = queries.slot_of(fleet, worker) is not None
     fleet = leaving.forget_worker(fleet, worker, cause, now)
     outlook = _outlook(fleet, worker) if held else ""
-    return fleet, (Log(level, f"{queries.name_of(worker)} {cause}{outlook}"),)
+    message_id = catalog.WORKER_LOST if level == "error" else ""
+    return fleet, (Log(level, f"{queries.name_of(worker)} {cause}{outlook}", message_id),)
 
 
 def _outlook(fleet: Fleet, worker: Worker) -> str:

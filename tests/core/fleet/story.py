@@ -34,6 +34,11 @@ class Story:
         """The last line of the log."""
         return self.log[-1]
 
+    @property
+    def explained(self) -> list[str]:
+        """The ids of what was last said."""
+        return [effect.message_id for effect in self.effects if isinstance(effect, Log) and effect.message_id]
+
     def worker(self, serial: int) -> Worker:
         return self.fleet.workers[serial]
 
