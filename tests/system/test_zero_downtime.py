@@ -82,14 +82,14 @@ def test_under_full_load_ten_reloads_cost_wrk_no_connection(machine: Machine, fl
     assert wrk is not None
     shop = Deployment(machine, flavour)
     url = f"http://127.0.0.1:{shop.instance.port}/get?n=1"
-    command = [*machine.into_network(), wrk, "--threads=1", "--connections=64", "--duration=20s", url]
+    command = [*machine.into_network(), wrk, "--threads=1", "--connections=64", "--duration=100s", url]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
         try:
             before = wait_for(lambda: full(clients_of(machine, shop.instance.port)), what="wrk has connected")
             for number in range(2, 12):
                 shop.deploy(f"r{number}")
-            assert clients_of(machine, shop.instance.port) == before, "these are the same connections"
             assert running.poll() is None, "wrk still runs"
+            assert clients_of(machine, shop.instance.port) == before, "these are the same connections"
             running.send_signal(signal.SIGINT)  # it says what it has found so far
             output = running.communicate(timeout=20)[0]
         finally:
