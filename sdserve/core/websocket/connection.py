@@ -100,7 +100,7 @@ class WebSocketConnection:
         self._options = options
         self._deflater = Deflater(terms) if terms is not None else None
         self._inflater = Inflater(terms) if terms is not None else None
-        self._data = b""
+        self._data: bytes | bytearray = b""
         self._at = 0
         """Where in `_data` the next frame begins."""
         self._long = bytearray()
@@ -177,7 +177,7 @@ class WebSocketConnection:
         end = payload_at + length
         if end > len(data):
             if end - at > _DIRECT:
-                self._long += data[at:]
+                self._long += memoryview(data)[at:]
                 self._awaited = end - at
                 self._data = b""
                 self._at = 0
@@ -200,7 +200,7 @@ class WebSocketConnection:
         """Join a long frame once all of it has arrived."""
         if len(self._long) < self._awaited:
             return False
-        self._data = bytes(self._long)
+        self._data = self._long
         self._long = bytearray()
         self._awaited = 0
         return True
@@ -398,7 +398,7 @@ class WebSocketConnection:
                 self._pong_due = now + self._options.ping_timeout
 
 
-def _extended_length(raw: bytes) -> int:
+def _extended_length(raw: bytes | bytearray) -> int:
     """RFC 6455 section 5.2: the shortest form, and no 64th bit."""
     length = int.from_bytes(raw, "big")
     if length < (126 if len(raw) == 2 else 0x10000) or length >> 63:
