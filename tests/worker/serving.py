@@ -19,6 +19,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -311,19 +312,22 @@ class Worker:
         """Drain it, and return what it had to complain about from beginning to end."""
         for client in self._clients:
             client.close()
-        if self._thread.is_alive():
-            self.drain()
-            self.wait_until_drained()
+        self._finish()
         return self.log.texts(logging.ERROR)
+
+    def _finish(self) -> None:
+        """Drain it; one that drains already may end, and its loop with it, at any moment."""
+        if self._thread.is_alive():
+            with suppress(RuntimeError):
+                self.loop.call_soon_threadsafe(self.server.drain)
+            self.wait_until_drained()
 
     def stop(self) -> None:
         """Drain it, unless that has happened. Nothing may have been left to the loop's exception handler."""
         try:
             for client in self._clients:
                 client.close()
-            if self._thread.is_alive():
-                self.drain()
-                self.wait_until_drained()
+            self._finish()
         finally:
             logging.getLogger("sdserve").removeHandler(self.log)
             self._listener.close()

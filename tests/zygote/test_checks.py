@@ -8,6 +8,13 @@ import pytest
 
 from sdserve.errors import BootError
 from sdserve.zygote import checks
+from tests.serving import wait_until
+
+
+@pytest.fixture(autouse=True)
+def alone():
+    """Threads of the tests before this one have been told to end, and may not have yet."""
+    wait_until(lambda: threading.active_count() == 1)
 
 
 def check(leave):
