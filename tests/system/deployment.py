@@ -14,13 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.load.plan import BLOCKING, THREADED, Plan
 from tests.load.process import Load
 from tests.system.instance import Instance
 from tests.system.machine import Machine
-from tests.system.releases import RELEASES
 from tests.system.waiting import wait_for
 
 _APPS = Path(__file__).parents[1] / "load/apps"
@@ -43,14 +40,6 @@ class Flavour:
 WSGI_1 = Flavour("wsgi-1", "mix_wsgi", 1, BLOCKING)
 WSGI_4 = Flavour("wsgi-4", "mix_wsgi", 4, THREADED)
 ASGI = Flavour("asgi", "mix_asgi", 1, Plan())
-
-
-def one_each(wsgi: Flavour, asgi: Flavour) -> pytest.MarkDecorator:
-    """Have a test run with both interfaces and on both releases, but not with each on each."""
-    pairs = [(RELEASES[0], wsgi), (RELEASES[1], asgi)]
-    return pytest.mark.parametrize(
-        ("release", "flavour"), pairs, indirect=["release"], ids=lambda value: value.name
-    )
 
 
 class Deployment:

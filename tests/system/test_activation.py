@@ -9,6 +9,7 @@ import pytest
 from tests.system.exchange import Answer, Exchange
 from tests.system.instance import EXAMPLES, Instance
 from tests.system.machine import Machine
+from tests.system.pairs import one_each
 from tests.system.waiting import wait_for
 
 pytestmark = pytest.mark.system
@@ -30,7 +31,7 @@ def test_the_examples_answer_on_tcp_and_on_a_unix_socket(
     assert json.loads(hello.get("/hello/you").text) == {"greeting": "Hello, you!"}
 
 
-@pytest.mark.parametrize("application", ["flask_probe", "fastapi_probe"])
+@one_each("application", "flask_probe", "fastapi_probe")
 def test_the_first_connection_starts_the_service(hello: Instance, application: str) -> None:
     hello.configure(f"{application}:app")
     hello.listen()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from tests.system.instance import Instance
+from tests.system.pairs import one_each
 from tests.system.waiting import wait_for
 
 pytestmark = pytest.mark.system
 
 
-@pytest.mark.parametrize("application", ["flask_probe:app", "fastapi_probe:app"])
+@one_each("application", "flask_probe:app", "fastapi_probe:app")
 def test_a_killed_worker_is_replaced(hello: Instance, application: str) -> None:
     hello.configure(application, "[workers]", "count = 1")
     hello.listen()
@@ -44,7 +45,7 @@ def test_a_killed_zygote_is_replaced_and_nobody_notices(hello: Instance) -> None
     assert hello.property("NRestarts") == "0"
 
 
-@pytest.mark.parametrize("application", ["flask_probe:app", "fastapi_probe:app"])
+@one_each("application", "flask_probe:app", "fastapi_probe:app")
 def test_a_killed_supervisor_is_started_again_and_its_workers_are_gone(
     hello: Instance, application: str
 ) -> None:

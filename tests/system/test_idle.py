@@ -7,9 +7,10 @@ import re
 import pytest
 
 from tests.system.instance import Instance
+from tests.system.pairs import one_each
 from tests.system.waiting import let_pass
 
-pytestmark = [pytest.mark.system, pytest.mark.alone]
+pytestmark = pytest.mark.system
 
 WINDOW_SECONDS = 6.0
 WAKEUPS_PER_SECOND = 2.0
@@ -17,7 +18,7 @@ STRAY_WAKEUPS = 2
 """What a window may have more: one tick at each of its ends."""
 
 
-@pytest.mark.parametrize("application", ["flask_probe:app", "fastapi_probe:app"])
+@one_each("application", "flask_probe:app", "fastapi_probe:app")
 def test_no_process_wakes_more_than_twice_a_second(hello: Instance, application: str) -> None:
     hello.configure(application, "[workers]", "count = 1", "threads = 4")
     hello.listen()

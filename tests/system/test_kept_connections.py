@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.system.deployment import ASGI, WSGI_4, Deployment, Flavour, one_each
+from tests.system.deployment import ASGI, WSGI_4, Deployment, Flavour
 from tests.system.instance import Instance
 from tests.system.machine import Machine
+from tests.system.pairs import one_each
 from tests.system.waiting import let_pass
 
 pytestmark = pytest.mark.system
@@ -16,7 +17,7 @@ CONTROL_REQUESTS = 300
 RESTARTS = 3
 
 
-@one_each(WSGI_4, ASGI)
+@one_each("flavour", WSGI_4, ASGI)
 def test_restarts_under_load_close_no_connection(machine: Machine, flavour: Flavour) -> None:
     shop = Deployment(machine, flavour)
     with shop.load() as load:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.load.report import Report
-from tests.system.deployment import ASGI, WSGI_4, Deployment, Flavour, one_each
+from tests.system.deployment import ASGI, WSGI_4, Deployment, Flavour
 from tests.system.machine import Machine
+from tests.system.pairs import one_each
 from tests.system.promises import check_nobody_notices
 from tests.system.waiting import wait_for
 
@@ -17,7 +18,7 @@ CONTROL_REQUESTS = 400
 STORM_REQUESTS = 900
 
 
-@pytest.mark.parametrize("flavour", [ASGI, WSGI_4], ids=str)
+@one_each("flavour", WSGI_4, ASGI)
 def test_a_storm_of_recycling_is_noticed_by_nobody(machine: Machine, flavour: Flavour) -> None:
     shop = Deployment(machine, flavour, count=COUNT)
 
@@ -63,7 +64,7 @@ async def application(scope, receive, send):
 }
 
 
-@one_each(WSGI_4, ASGI)
+@one_each("flavour", WSGI_4, ASGI)
 def test_workers_that_are_old_or_have_grown_are_replaced_and_nobody_notices(
     machine: Machine, flavour: Flavour
 ) -> None:

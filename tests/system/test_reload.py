@@ -9,9 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from sdserve.config.options import BY_SECTION
-from tests.system.deployment import ASGI, WSGI_4, Deployment, Flavour, one_each
+from tests.system.deployment import ASGI, WSGI_4, Deployment, Flavour
 from tests.system.gates import Gate
 from tests.system.machine import Machine
+from tests.system.pairs import one_each
 from tests.system.waiting import wait_for
 
 pytestmark = pytest.mark.system
@@ -121,7 +122,7 @@ def test_a_reload_that_fails_says_why_and_changes_nothing(
     assert not set(shop.wait_until_settled(2)) & set(before)
 
 
-@pytest.mark.parametrize("flavour", [ASGI, WSGI_4], ids=str)
+@one_each("flavour", WSGI_4, ASGI)
 def test_a_stop_does_not_wait_for_a_reload_and_loses_no_request(machine: Machine, flavour: Flavour) -> None:
     gate = Gate(machine, "/run/gate")
     shop = Deployment(machine, flavour)
@@ -150,7 +151,7 @@ def assert_refused(outcome: subprocess.CompletedProcess[str]) -> None:
     assert "stopping" in outcome.stdout + outcome.stderr
 
 
-@one_each(WSGI_4, ASGI)
+@one_each("flavour", WSGI_4, ASGI)
 def test_of_reloads_asked_for_at_once_the_last_counts(machine: Machine, flavour: Flavour) -> None:
     shop = Deployment(machine, flavour)
     with ThreadPoolExecutor(4) as threads, shop.load() as load:

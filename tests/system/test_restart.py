@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.system.instance import Instance
+from tests.system.pairs import one_each
 from tests.system.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.system
@@ -16,7 +17,7 @@ CLIENTS = 3
 RESTARTS = 3
 
 
-@pytest.mark.parametrize("application", ["flask_probe:app", "fastapi_probe:app"])
+@one_each("application", "flask_probe:app", "fastapi_probe:app")
 def test_a_restart_loses_no_request(hello: Instance, application: str) -> None:
     hello.configure(application, "[workers]", "count = 2")
     hello.listen()

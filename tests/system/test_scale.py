@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.load.report import Report
-from tests.system.deployment import ASGI, WSGI_4, Deployment, Flavour, one_each
+from tests.system.deployment import ASGI, WSGI_4, Deployment, Flavour
 from tests.system.machine import Machine
+from tests.system.pairs import one_each
 from tests.system.promises import check_nobody_notices
 
 pytestmark = [pytest.mark.system, pytest.mark.alone]
@@ -14,7 +15,7 @@ pytestmark = [pytest.mark.system, pytest.mark.alone]
 CONTROL_REQUESTS = 400
 
 
-@one_each(WSGI_4, ASGI)
+@one_each("flavour", WSGI_4, ASGI)
 def test_scaling_up_and_down_is_noticed_by_nobody(machine: Machine, flavour: Flavour) -> None:
     shop = Deployment(machine, flavour, count=1)
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import pytest
 
 from tests.system.instance import Instance
+from tests.system.pairs import one_each
 from tests.system.waiting import let_pass
 
-pytestmark = [pytest.mark.system, pytest.mark.alone]
+pytestmark = pytest.mark.system
 
 ROUNDS = 8
 
 
-@pytest.mark.parametrize("application", ["flask_probe:app", "fastapi_probe:app"])
+@one_each("application", "flask_probe:app", "fastapi_probe:app")
 def test_an_idle_service_stops_cleanly_and_starts_again(hello: Instance, application: str) -> None:
     hello.configure(application, "[workers]", "count = 1", "idle_exit = 2s")
     hello.listen()

@@ -7,6 +7,7 @@ import pytest
 from tests.system.exchange import Answer
 from tests.system.gates import Gate
 from tests.system.instance import Instance
+from tests.system.pairs import one_each
 from tests.system.waiting import wait_for
 
 pytestmark = pytest.mark.system
@@ -48,7 +49,7 @@ def test_a_child_process_of_the_application_is_left_alone_until_its_request_is_f
     assert in_flight.answer() == Answer(200, "the child is through the gate")
 
 
-@pytest.mark.parametrize("application", ["flask_probe:app", "fastapi_probe:app"])
+@one_each("application", "flask_probe:app", "fastapi_probe:app")
 def test_nothing_is_left_behind(hello: Instance, application: str) -> None:
     hello.configure(application, "[workers]", "count = 2")
     hello.listen()

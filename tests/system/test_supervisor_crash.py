@@ -9,10 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.system.deployment import ASGI, WSGI_4, Deployment, Flavour, one_each
+from tests.system.deployment import ASGI, WSGI_4, Deployment, Flavour
 from tests.system.gates import Gate
 from tests.system.instance import Instance
 from tests.system.machine import Machine
+from tests.system.pairs import one_each
 from tests.system.waiting import let_pass, wait_for
 
 pytestmark = pytest.mark.system
@@ -23,7 +24,7 @@ QUICKLY = "[Service]\nRestartSec=50ms\n"
 
 
 @pytest.mark.alone
-@one_each(WSGI_4, ASGI)
+@one_each("flavour", WSGI_4, ASGI)
 def test_a_supervisor_killed_again_and_again_fails_no_request(machine: Machine, flavour: Flavour) -> None:
     shop = Deployment(machine, flavour)
     machine.write(f"/etc/systemd/system/{shop.instance.service}.d/20-quickly.conf", QUICKLY)
@@ -58,7 +59,7 @@ def test_a_supervisor_killed_again_and_again_fails_no_request(machine: Machine, 
     )
 
 
-@pytest.mark.parametrize("application", ["flask_probe:app", "fastapi_probe:app"])
+@one_each("application", "flask_probe:app", "fastapi_probe:app")
 def test_a_request_in_flight_is_answered_and_others_do_not_wait_for_it(
     hello: Instance, application: str
 ) -> None:

@@ -9,8 +9,9 @@ import pytest
 
 from tests.load.report import Report
 from tests.system.builds import Builds
-from tests.system.deployment import ASGI, WSGI_4, Deployment, Flavour, one_each
+from tests.system.deployment import ASGI, WSGI_4, Deployment, Flavour
 from tests.system.machine import Machine
+from tests.system.pairs import one_each
 from tests.system.promises import check_nobody_notices
 from tests.system.waiting import wait_for
 
@@ -33,7 +34,7 @@ class Shop(Deployment):
         return self.machine.run("sdserve", "upgrade", self.instance.name, check=check)
 
 
-@one_each(WSGI_4, ASGI)
+@one_each("flavour", WSGI_4, ASGI)
 def test_ten_upgrades_and_a_downgrade_are_noticed_by_nobody(machine: Machine, flavour: Flavour) -> None:
     shop = Shop(machine, flavour)
     pid = shop.instance.main_pid()
@@ -62,7 +63,7 @@ def test_ten_upgrades_and_a_downgrade_are_noticed_by_nobody(machine: Machine, fl
     assert shop.instance.property("ActiveState") == "active"
 
 
-@one_each(WSGI_4, ASGI)
+@one_each("flavour", WSGI_4, ASGI)
 def test_builds_that_cannot_take_over_change_nothing(machine: Machine, flavour: Flavour) -> None:
     shop = Shop(machine, flavour)
     pid = shop.instance.main_pid()

@@ -6,8 +6,9 @@ import pytest
 
 from tests.load.report import Report
 from tests.system.conftest import NEW, OLD
-from tests.system.deployment import ASGI, WSGI_1, Deployment, Flavour, one_each
+from tests.system.deployment import ASGI, WSGI_1, Deployment, Flavour
 from tests.system.machine import Machine
+from tests.system.pairs import one_each
 from tests.system.promises import check_nobody_notices
 from tests.system.test_packages import install, version
 
@@ -16,7 +17,7 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 REQUESTS = 400
 
 
-@one_each(WSGI_1, ASGI)
+@one_each("flavour", WSGI_1, ASGI)
 def test_an_upgrade_of_the_package_is_noticed_by_nobody(bare: Machine, flavour: Flavour) -> None:
     install(bare, OLD)
     if bare.run("sdserve", "upgrade", "--help", check=False).returncode != 0:

@@ -19,9 +19,9 @@ from tests.system.deployment import (
     WSGI_4,
     Deployment,
     Flavour,
-    one_each,
 )
 from tests.system.machine import Machine
+from tests.system.pairs import one_each
 from tests.system.promises import check_nobody_notices
 from tests.system.sockets import clients_of
 from tests.system.waiting import let_pass, wait_for
@@ -33,7 +33,7 @@ RELOADS = 20
 EVERY_SECOND = 15
 
 
-@pytest.mark.parametrize("flavour", [ASGI, WSGI_4], ids=str)
+@one_each("flavour", WSGI_4, ASGI)
 def test_twenty_reloads_are_noticed_by_nobody(machine: Machine, flavour: Flavour) -> None:
     shop = Deployment(machine, flavour)
     numbers = itertools.count(2)
@@ -56,7 +56,7 @@ def test_twenty_reloads_are_noticed_by_nobody(machine: Machine, flavour: Flavour
     assert len({server.release for server in report.served}) >= RELOADS
 
 
-@one_each(WSGI_1, ASGI)
+@one_each("flavour", WSGI_1, ASGI)
 def test_a_reload_every_second_is_noticed_by_nobody(machine: Machine, flavour: Flavour) -> None:
     shop = Deployment(machine, flavour)
     numbers = itertools.count(2)
@@ -74,7 +74,7 @@ def test_a_reload_every_second_is_noticed_by_nobody(machine: Machine, flavour: F
     check_nobody_notices(attempt)
 
 
-@one_each(WSGI_1, ASGI)
+@one_each("flavour", WSGI_1, ASGI)
 def test_under_full_load_ten_reloads_cost_wrk_no_connection(machine: Machine, flavour: Flavour) -> None:
     wrk = shutil.which("wrk")
     if wrk is None and os.environ.get("CI") != "true":

@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.load.report import Outcome
-from tests.system.deployment import ASGI, WSGI_4, Deployment, Flavour, one_each
+from tests.system.deployment import ASGI, WSGI_4, Deployment, Flavour
 from tests.system.gates import Gate
 from tests.system.machine import Machine
+from tests.system.pairs import one_each
 from tests.system.sockets import clients_of_process
 from tests.system.waiting import wait_for
 
@@ -19,7 +20,7 @@ CONTROL_REQUESTS = 200
 COUNT = 3
 
 
-@pytest.mark.parametrize("flavour", [ASGI, WSGI_4], ids=str)
+@one_each("flavour", WSGI_4, ASGI)
 def test_a_killed_worker_takes_only_its_own_connections_with_it(machine: Machine, flavour: Flavour) -> None:
     shop = Deployment(machine, flavour, count=COUNT)
     lost: set[int] = set()
@@ -39,7 +40,7 @@ def test_a_killed_worker_takes_only_its_own_connections_with_it(machine: Machine
     assert report.closings, "workers that held no connection at all would prove nothing"
 
 
-@one_each(WSGI_4, ASGI)
+@one_each("flavour", WSGI_4, ASGI)
 def test_a_new_worker_that_dies_before_all_are_new_takes_the_reload_back(
     machine: Machine, flavour: Flavour
 ) -> None:
