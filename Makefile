@@ -38,7 +38,7 @@ check: $(VENV)/.has-test ## Everything that is fast: lint and all tests but thos
 	+$(ABREAST) lint core quick
 
 .PHONY: quick
-quick: $(VENV)/.has-test
+quick: bytecode
 	$(BIN)/python -m pytest --ignore=tests/core -m "not system and not slow"
 
 .PHONY: test
@@ -49,8 +49,13 @@ test: lint ## Everything: lint, all tests, coverage of the core
 	$(BIN)/python -m pytest --ignore=tests/core -m "system and not alone" --numprocesses=3
 	$(BIN)/python -m pytest --ignore=tests/core -m alone
 
+# Tests start sdserve more than a thousand times. Where PYTHONDONTWRITEBYTECODE is set each would compile it anew.
+.PHONY: bytecode
+bytecode: $(VENV)/.has-test
+	$(BIN)/python -m compileall -q sdserve
+
 .PHONY: components
-components: $(VENV)/.has-test
+components: bytecode
 	$(BIN)/python -m pytest --ignore=tests/core -m "not system and not alone" --numprocesses=2
 
 .PHONY: core

@@ -16,7 +16,7 @@ from typing import NoReturn
 import pytest
 
 from tests.system import cgroups
-from tests.system.instance import CHECKOUT, MOUNTS, Instance
+from tests.system.instance import CHECKOUT, MOUNTS, PACKAGE, Instance
 from tests.system.machine import Machine, MachineError, obstacle
 from tests.system.releases import RELEASES, Release, TreeError
 
@@ -68,9 +68,10 @@ def _tree_or_reason(release: Release) -> Path | str:
         print(f"\nBuilding a Debian tree to test on ({release.name}); this takes a minute.", flush=True)
     try:
         tree = release.tree()
+        release.compile(MOUNTS[PACKAGE], PACKAGE)
         with Machine(tree, mounts={}):
             return tree
-    except (TreeError, MachineError, AssertionError, OSError) as error:
+    except (TreeError, MachineError, AssertionError, OSError, subprocess.SubprocessError) as error:
         return f"cannot boot {release.name}: {error}"
 
 

@@ -16,8 +16,9 @@ EXAMPLES = CHECKOUT / "docs/examples"
 
 UNITS = ("sdserve@.service", "sdserve-sockets@.target", "sdserve.target")
 
+PACKAGE = "/usr/lib/python3/dist-packages/sdserve"
 MOUNTS = {
-    "/usr/lib/python3/dist-packages/sdserve": CHECKOUT / "sdserve",
+    PACKAGE: CHECKOUT / "sdserve",
     "/usr/bin/sdserve": CHECKOUT / "tests/system/launcher.py",
     **{f"/usr/lib/systemd/system/{unit}": CHECKOUT / "systemd" / unit for unit in UNITS},
     **{f"/usr/lib/systemd/user/{unit}": CHECKOUT / "systemd/user" / unit for unit in UNITS},
